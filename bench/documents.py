@@ -1,0 +1,65 @@
+"""The benchmark's documents as both environments read them (pyarrow only).
+
+`documents.parquet` has `id`, `lang`, `text`, `near_duplicate_of`, `jaccard`: the last two are null for a
+document as it was found, and for an injected near duplicate name the document that it was made from and the
+exact Jaccard similarity of their shingle sets. See `bench/corpus.py` for where they come from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents of one language; `pairs` are positions of an original and its near duplicate."""
+
+    texts: list[str]
+    pairs: list[tuple[int, int]]
+    jaccard: list[float]
+
+
+def read_texts(path: str, lang: str) -> list[str]:
+    """Return the texts of the documents of a language, without the injected near duplicates."""
+    return read(path, lang, injected=False).texts
+
+
+def read(path: str, lang: str, *, injected: bool = True) -> Documents:
+    """Return the documents of a language. Raises ValueError when there is none."""
+    table = pq.read_table(Path(path))
+    table = table.filter(pc.equal(table["lang"], lang))
+    if not injected:
+        table = table.filter(pc.is_null(table["near_duplicate_of"]))
+    if table.num_rows == 0:
+        raise ValueError(f"{path}: no document with lang = {lang!r}")
+    position = {number: row for row, number in enumerate(table["id"].to_pylist())}
+    pairs, jaccard = [], []
+    rows = zip(
+        table["id"].to_pylist(),
+        table["near_duplicate_of"].to_pylist(),
+        table["jaccard"].to_pylist(),
+        strict=True,
+    )
+    for number, original, similarity in rows:
+        if original is not None:
+            pairs.append((position[original], position[number]))
+            jaccard.append(similarity)
+    return Documents(texts=table["text"].to_pylist(), pairs=pairs, jaccard=jaccard)
+
+
+def recall(clusters: Sequence[int], documents: Documents, *, at_least: float) -> float:
+    """Return the share of injected pairs, of those with a similarity of `at_least`, that are in one cluster.
+
+    `clusters` has a label for each document. Raises ValueError when no pair is that similar.
+    """
+    found = [
+        clusters[original] == clusters[copy]
+        for (original, copy), similarity in zip(documents.pairs, documents.jaccard, strict=True)
+        if similarity >= at_least
+    ]
+    if not found:
+        raise ValueError(f"no injected pair has a Jaccard similarity of {at_least} or more")
+    return sum(found) / len(found)

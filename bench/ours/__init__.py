@@ -1,0 +1,1 @@
+"""Our kernels as benchmark programs."""

@@ -1,0 +1,38 @@
+"""Our whole filter funnel: nine rules with language identification and perplexity, and the verdicts."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.documents import read_texts
+
+
+def prepare(params: dict[str, Any]) -> dict[str, Any]:
+    """Read the documents, load models and word lists, compile the kernels."""
+    import polars as pl
+
+    from phoenix_assets.clean.config import load_profile
+    from phoenix_assets.clean.funnel import FunnelModels
+
+    texts = read_texts(params["documents"], params["lang"])
+    kenlm = {lang: Path(path) for lang, path in params["kenlm"].items()}
+    state = {
+        "documents": pl.DataFrame(
+            {"doc_id": [f"{number:032x}" for number in range(len(texts))], "text": texts}
+        ),
+        "profile": load_profile("default"),
+        "models": FunnelModels.of(Path(params["lid"]), kenlm),
+    }
+    run({**state, "documents": state["documents"].head(10)})
+    return state
+
+
+def run(state: dict[str, Any]) -> Any:
+    """Return the funnel's verdicts, one row a document."""
+    from phoenix_assets.clean.funnel import funnel
+
+    return funnel(state["documents"], state["profile"], state["models"])
+
+
+def report(state: dict[str, Any], result: Any) -> dict[str, Any]:
+    """Return how many documents were judged and the share kept."""
+    return {"documents": result.height, "kept": result["kept"].mean()}

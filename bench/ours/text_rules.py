@@ -1,0 +1,49 @@
+"""Our rules over text alone: the funnel without language identification and perplexity."""
+
+from typing import Any
+
+from bench.documents import read_texts
+
+
+def prepare(params: dict[str, Any]) -> dict[str, Any]:
+    """Read the documents, load the word lists, compile the kernels."""
+    import polars as pl
+
+    from phoenix_assets.clean import wordlists
+    from phoenix_assets.clean.config import load_profile
+
+    parameters = load_profile("default").parameters
+    texts = pl.Series(read_texts(params["documents"], params["lang"]))
+    state = {
+        "texts": texts,
+        "langs": pl.Series([params["lang"]]).new_from_index(0, len(texts)),
+        "parameters": parameters,
+        "lexicon": wordlists.lexicon(parameters),
+    }
+    run({**state, "texts": texts.head(10), "langs": state["langs"].head(10)})
+    return state
+
+
+def run(state: dict[str, Any]) -> Any:
+    """Return the rules' values, one row a document."""
+    import polars as pl
+
+    from phoenix_assets.clean import buffers, characters, repetition, segmentation, words
+
+    parameters = state["parameters"]
+    codepoints = buffers.codepoints(state["texts"])
+    segmented = segmentation.segment(state["texts"], state["langs"])
+    cut = codepoints if segmented is state["texts"] else buffers.codepoints(segmented)
+    return pl.concat(
+        [
+            characters.character_statistics(codepoints, parameters.short_line_characters),
+            pl.DataFrame([repetition.character_repetition(codepoints, parameters.character_ngram)]),
+            words.word_statistics(cut, state["langs"], state["lexicon"], parameters.word_ngram),
+        ],
+        how="horizontal",
+    )
+
+
+def report(state: dict[str, Any], result: Any) -> dict[str, Any]:
+    """Return the values whose definition agrees with Data-Juicer's."""
+    return {"documents": result.height, "values": {name: result[name].to_list() for name in result.columns}}

@@ -1,0 +1,1 @@
+"""Where every token came from: lineage queries over the lake, verified against the data."""

@@ -1,0 +1,1 @@
+"""Documents become clean documents: normalise the text, then apply the filter funnel."""

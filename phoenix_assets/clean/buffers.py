@@ -1,0 +1,131 @@
+"""Text columns as flat arrays, the form in which the kernels of this room read them.
+
+`utf8` views a string column as Arrow offsets and bytes, without copying; `codepoints` decodes a column once into
+one array with an offset per document, so that each kernel loops over characters, not bytes; `column` makes a
+string column of offsets and bytes again. A null is an empty text.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+from numba import njit
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
+Points = npt.NDArray[np.uint32]
+Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Utf8:
+    """A text column as bytes: text i is `data[offsets[i] : offsets[i + 1]]`."""
+
+    offsets: Ints
+    data: Bytes
+
+
+@dataclass(frozen=True)
+class Codepoints:
+    """A text column as Unicode code points: text i is `values[offsets[i] : offsets[i + 1]]`."""
+
+    offsets: Ints
+    values: Points
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.offsets) - 1
+
+
+def utf8(texts: pl.Series) -> Utf8:
+    """View the String column `texts` as offsets and UTF-8 bytes."""
+    arrow = texts.fill_null("").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    array = arrow if pa.types.is_large_string(arrow.type) else arrow.cast(pa.large_string())
+    _, offset_buffer, data_buffer = array.buffers()
+    start, stop = array.offset, array.offset + len(array) + 1
+    if offset_buffer is None or len(array) == 0:
+        return Utf8(np.zeros(1, np.int64), np.zeros(0, np.uint8))
+    data = np.zeros(0, np.uint8) if data_buffer is None else np.frombuffer(data_buffer, np.uint8)
+    return Utf8(np.frombuffer(offset_buffer, np.int64)[start:stop], data)
+
+
+def codepoints(texts: pl.Series) -> Codepoints:
+    """Decode the String column `texts`."""
+    view = utf8(texts)
+    offsets = np.zeros(len(view.offsets), np.int64)
+    values = np.empty(int(view.offsets[-1] - view.offsets[0]), np.uint32)
+    used = _decode(view.offsets, view.data, offsets, values)
+    return Codepoints(offsets, values[:used])
+
+
+def column(name: str, offsets: Ints, data: Bytes) -> pl.Series:
+    """Return the String column whose text i is the UTF-8 `data[offsets[i] : offsets[i + 1]]`."""
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(np.ascontiguousarray(data))]
+    array = pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)
+    return pl.Series(name, array, dtype=pl.String)
+
+
+@njit(cache=True, nogil=True)
+def _decode(
+    byte_offsets: Ints,
+    data: Bytes,
+    offsets: Ints,
+    values: Points,
+) -> int:
+    used = 0
+    for text in range(len(byte_offsets) - 1):
+        offsets[text] = used
+        i = byte_offsets[text]
+        end = byte_offsets[text + 1]
+        while i < end:
+            first = np.uint32(data[i])
+            if first < 0x80:
+                values[used] = first
+                i += 1
+            elif first < 0xE0:
+                values[used] = ((first & 0x1F) << 6) | (data[i + 1] & 0x3F)
+                i += 2
+            elif first < 0xF0:
+                values[used] = ((first & 0x0F) << 12) | ((data[i + 1] & 0x3F) << 6) | (data[i + 2] & 0x3F)
+                i += 3
+            else:
+                values[used] = (
+                    ((first & 0x07) << 18)
+                    | ((data[i + 1] & 0x3F) << 12)
+                    | ((data[i + 2] & 0x3F) << 6)
+                    | (data[i + 3] & 0x3F)
+                )
+                i += 4
+            used += 1
+    offsets[len(byte_offsets) - 1] = used
+    return used
+
+
+@njit(cache=True, nogil=True)
+def write_codepoint(
+    c: int,
+    data: Bytes,
+    used: int,
+) -> int:
+    """Write code point `c` as UTF-8 at `data[used:]`; return where the next one goes."""
+    if c < 0x80:
+        data[used] = c
+        return used + 1
+    if c < 0x800:
+        data[used] = 0xC0 | (c >> 6)
+        data[used + 1] = 0x80 | (c & 0x3F)
+        return used + 2
+    if c < 0x10000:
+        data[used] = 0xE0 | (c >> 12)
+        data[used + 1] = 0x80 | ((c >> 6) & 0x3F)
+        data[used + 2] = 0x80 | (c & 0x3F)
+        return used + 3
+    data[used] = 0xF0 | (c >> 18)
+    data[used + 1] = 0x80 | ((c >> 12) & 0x3F)
+    data[used + 2] = 0x80 | ((c >> 6) & 0x3F)
+    data[used + 3] = 0x80 | (c & 0x3F)
+    return used + 4

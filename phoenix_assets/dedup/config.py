@@ -1,0 +1,95 @@
+"""Which sources are deduplicated against each other, how alike is too alike, and which copy is kept.
+
+A group is the set of sources that share one index. Its banding decides which pairs are looked at, its
+threshold which of them count. A pair with Jaccard similarity s shares a band with probability 1 - (1 -
+s^rows)^bands.
+"""
+
+from typing import Final, Self
+
+from pydantic import Field, model_validator
+
+from phoenix_assets.config import Config
+
+MAX_SHINGLE: Final = 64
+
+
+class ShingleConfig(Config):
+    """Tokens in one shingle: the script of its first token chooses, not the language label.
+
+    A token is a run of letters and digits, or one single character of a script written without spaces
+    (Chinese, Japanese, Thai, Lao, Khmer, Burmese).
+    """
+
+    words: int = Field(ge=1, le=MAX_SHINGLE)
+    characters: int = Field(ge=1, le=MAX_SHINGLE)
+
+
+class SignatureConfig(Config):
+    """What a signature depends on: a change here makes every stored signature worthless."""
+
+    permutations: int = Field(ge=1, le=4096)
+    seed: int = Field(ge=0, lt=2**63)
+    shingle: ShingleConfig
+
+
+class GroupConfig(Config):
+    """One dedup group: its sources, its banding, and the similarity from which a pair is a duplicate."""
+
+    sources: list[str] = Field(min_length=1)
+    bands: int = Field(ge=1)
+    rows: int = Field(ge=1)
+    threshold: float = Field(ge=0.0, le=1.0)  # least estimated similarity of a pair that is joined
+    compared: int = Field(ge=1)  # members of a bucket that a further member is compared with, at most
+    by_language: bool = False  # documents of different languages are never duplicates of each other
+
+
+class DedupConfig(Config):
+    """The whole of `config/dedup.yaml`."""
+
+    signature: SignatureConfig
+    groups: dict[str, GroupConfig] = Field(min_length=1)
+    priority: list[str]  # sources, best first: of two duplicates the one from the better source is kept
+
+    @model_validator(mode="after")
+    def _bands_fit_the_signature(self) -> Self:
+        for name, group in self.groups.items():
+            if group.bands * group.rows > self.signature.permutations:
+                raise ValueError(
+                    f"group {name!r} needs {group.bands} bands x {group.rows} rows "
+                    f"= {group.bands * group.rows} values, a signature has {self.signature.permutations}: "
+                    "lower bands or rows, or raise signature.permutations"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _each_source_has_one_group_and_one_rank(self) -> Self:
+        owner: dict[str, str] = {}
+        for name, group in self.groups.items():
+            for source in group.sources:
+                if source in owner:
+                    raise ValueError(
+                        f"source {source!r} is in group {owner[source]!r} and in group {name!r}: "
+                        "leave it in exactly one"
+                    )
+                owner[source] = name
+        doubled = sorted({source for source in self.priority if self.priority.count(source) > 1})
+        if doubled:
+            raise ValueError(f"priority names {doubled} more than once: leave each source once")
+        unranked = sorted(owner.keys() - set(self.priority))
+        if unranked:
+            raise ValueError(f"priority lacks {unranked}: add each source of a group at its rank")
+        return self
+
+    def group_of(self, source: str) -> str:
+        """Return the name of the group that deduplicates `source`. Raises KeyError when no group does."""
+        for name, group in self.groups.items():
+            if source in group.sources:
+                return name
+        raise KeyError(f"no dedup group has source {source!r}: add it to one in config/dedup.yaml")
+
+    def source_rank(self, source: str) -> int:
+        """Return the rank of `source` in `priority`: 0 is the best. Raises KeyError when it is not listed."""
+        if source not in self.priority:
+            raise KeyError(f"priority in config/dedup.yaml lacks source {source!r}: add it at its rank")
+        return self.priority.index(source)

@@ -1,0 +1,51 @@
+"""The asset graph: every source's chain, the mixtures, the training runs, the evaluations."""
+
+import dagster as dg
+
+from phoenix_assets.clean.assets import clean_assets, model_assets
+from phoenix_assets.dedup.assets import dedup_assets, index_assets
+from phoenix_assets.evaluate.assets import evaluate_assets
+from phoenix_assets.ingest.assets import ingest_assets
+from phoenix_assets.mix.assets import mix_assets
+from phoenix_assets.mix.config import load_mixtures
+from phoenix_assets.sources import Source, load_sources
+from phoenix_assets.tag.assets import quality_assets, tag_assets
+from phoenix_assets.tokens.assets import tokenizer_assets, tokens_assets
+from phoenix_assets.train.assets import train_assets
+from resources.phoenix import Phoenix
+from sensors.automation import automation_sensor
+from sensors.landing import landing_sensor
+
+
+def source_chain(name: str, source: Source) -> list[dg.AssetsDefinition]:
+    """Return one source's assets, from its raw deliveries to its tagged documents."""
+    return [
+        *ingest_assets(name, source),
+        *clean_assets(name, source),
+        *dedup_assets(name),
+        *tag_assets(name, source),
+    ]
+
+
+def build() -> dg.Definitions:
+    """Assemble the code location from the configuration."""
+    sources = load_sources()
+    return dg.Definitions(
+        assets=[
+            *(asset for name, source in sources.items() for asset in source_chain(name, source)),
+            *model_assets(),
+            *index_assets(),
+            *quality_assets(),
+            *mix_assets(),
+            *tokenizer_assets(),
+            *tokens_assets(list(load_mixtures())),
+            *train_assets(),
+            *evaluate_assets(),
+        ],
+        sensors=[landing_sensor(sources), automation_sensor()],
+        resources={"phoenix": Phoenix()},
+        executor=dg.in_process_executor,  # one process a run; kernels are parallel inside a step
+    )
+
+
+defs = build()

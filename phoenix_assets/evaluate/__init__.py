@@ -1,0 +1,1 @@
+"""Checkpoints become figures: recall, perplexity, bits per character, the leaderboard."""

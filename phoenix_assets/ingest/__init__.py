@@ -1,0 +1,1 @@
+"""Deliveries become documents: verify a delivery's files, read every format, quarantine what cannot be read."""

@@ -1,0 +1,287 @@
+"""A delivery: a folder `<source>/<delivery>/` with files and a `delivery.yaml` that says what they are.
+
+The manifest is untrusted input. It is size-limited, may hold neither aliases nor deep nesting, and names
+files only below its own folder. A delivery is taken whole or not at all: `read_manifest` and `verify` say, in
+words that can be sent to the vendor, what is wrong with it.
+"""
+
+import hashlib
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Collection
+from datetime import date
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Final
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from phoenix_assets.errors import DeliveryError
+from phoenix_assets.schema import RejectReason
+
+MANIFEST_NAME: Final = "delivery.yaml"
+MAX_MANIFEST_BYTES: Final = 32 * 2**20  # some 200,000 files
+MAX_MANIFEST_DEPTH: Final = 8
+BLOCK_BYTES: Final = 4 * 2**20
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+class Use(StrEnum):
+    """What a licence allows the data to be used for."""
+
+    PRETRAINING = "pretraining"
+    FINETUNING = "finetuning"
+    EVALUATION = "evaluation"
+    RESEARCH = "research"
+    REDISTRIBUTION = "redistribution"
+
+
+class DeliveryRejected(DeliveryError):
+    """A delivery, or one file of it, is not as promised: reason, message, file ("" for the delivery)."""
+
+    def __init__(self, reason: RejectReason, message: str, file: str = "") -> None:
+        super().__init__(reason, message, file)
+        self.reason = reason
+        self.message = message
+        self.file = file
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def _safe_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("use 1 to 100 letters, digits, '.', '-' or '_', not starting with '.'")
+    return name
+
+
+def _safe_path(path: str) -> str:
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in path) or "\\" in path:
+        raise ValueError("a file path may not hold control characters or backslashes")
+    if path.startswith("/") or any(part in {"", ".", ".."} for part in path.split("/")):
+        raise ValueError(
+            "a file path must be relative to the delivery's folder, without '.', '..' or empty parts"
+        )
+    if path == MANIFEST_NAME:
+        raise ValueError("the manifest may not list itself")
+    return path
+
+
+SafeName = Annotated[str, AfterValidator(_safe_name)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeliveredFile(_Part):
+    """One file: its path below the delivery's folder (POSIX), its size in bytes and its SHA-256 in hex."""
+
+    path: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_safe_path)]
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Licence(_Part):
+    """The licence of a delivery: SPDX identifier (or LicenseRef-…), last day of validity, allowed uses."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,99}$")
+    expires: date | None = None
+    allows: tuple[Use, ...] = Field(min_length=1)
+
+    def permits(self, use: Use, on: date) -> bool:
+        """Tell whether `use` is allowed on the day `on`."""
+        return use in self.allows and (self.expires is None or on <= self.expires)
+
+
+class DeliveryManifest(_Part):
+    """What a vendor promises: whose data of which source, under which licence, in which files."""
+
+    source: SafeName
+    delivery: SafeName
+    vendor: str = Field(min_length=1, max_length=200)
+    licence: Licence
+    received: date
+    format: str = Field(min_length=1, max_length=100)
+    files: tuple[DeliveredFile, ...]
+
+    @field_validator("files")
+    @classmethod
+    def _no_file_twice(cls, files: tuple[DeliveredFile, ...]) -> tuple[DeliveredFile, ...]:
+        seen: set[str] = set()
+        for file in files:
+            if file.path in seen:
+                raise ValueError(f"{file.path} is listed twice")
+            seen.add(file.path)
+        return files
+
+
+def read_manifest(folder: Path) -> DeliveryManifest:
+    """Read and check the manifest of the delivery in `folder` (`…/<source>/<delivery>`).
+
+    Raises DeliveryRejected: missing_file without a manifest, path_escapes for a file outside the folder, else
+    bad_manifest. The files themselves are looked at by `verify`.
+    """
+    values = _load_untrusted(_manifest_text(folder))
+    try:
+        manifest = DeliveryManifest.model_validate(values)
+    except ValidationError as error:
+        raise _as_rejection(error) from error
+    if (manifest.source, manifest.delivery) != (folder.parent.name, folder.name):
+        raise _bad_manifest(
+            f"it describes {manifest.source}/{manifest.delivery} but lies in "
+            f"{folder.parent.name}/{folder.name}; correct the names or move the folder"
+        )
+    return manifest
+
+
+def check_known(manifest: DeliveryManifest, sources: Collection[str], formats: Collection[str]) -> None:
+    """Raise DeliveryRejected (unknown_source, unknown_format) unless both are among the known."""
+    if manifest.source not in sources:
+        message = f"source {manifest.source!r} is not known; known are: {', '.join(sorted(sources))}"
+        raise DeliveryRejected(RejectReason.UNKNOWN_SOURCE, message)
+    if manifest.format not in formats:
+        message = f"format {manifest.format!r} cannot be read; known are: {', '.join(sorted(formats))}"
+        raise DeliveryRejected(RejectReason.UNKNOWN_FORMAT, message)
+
+
+def verify_file(folder: Path, delivered: DeliveredFile) -> None:
+    """Compare one file with what the manifest says.
+
+    Raises DeliveryRejected: missing_file, path_escapes (a symbolic link leads outside `folder`), wrong_size
+    or wrong_checksum.
+    """
+    path = folder / delivered.path
+    if not path.resolve().is_relative_to(folder.resolve()):
+        message = (
+            f"{delivered.path} leads outside the delivery's folder; deliver the file itself, not a link to it"
+        )
+        raise DeliveryRejected(RejectReason.PATH_ESCAPES, message, delivered.path)
+    if not path.is_file():
+        message = f"{delivered.path} is listed in the manifest but was not delivered as a file"
+        raise DeliveryRejected(RejectReason.MISSING_FILE, message, delivered.path)
+    size = path.stat().st_size
+    if size != delivered.bytes:
+        message = f"{delivered.path} has {size} bytes, the manifest says {delivered.bytes}; deliver it again"
+        raise DeliveryRejected(RejectReason.WRONG_SIZE, message, delivered.path)
+    checksum = _sha256(path)
+    if checksum != delivered.sha256:
+        message = (
+            f"{delivered.path} has SHA-256 {checksum}, the manifest says {delivered.sha256}; deliver it again"
+        )
+        raise DeliveryRejected(RejectReason.WRONG_CHECKSUM, message, delivered.path)
+
+
+def verify(folder: Path, manifest: DeliveryManifest) -> list[DeliveryRejected]:
+    """Return everything wrong with the files of a delivery, in manifest order; nothing if all is well."""
+    if not any(file.bytes for file in manifest.files):
+        message = (
+            f"delivery {manifest.source}/{manifest.delivery} holds no data: no files, or only empty ones"
+        )
+        return [DeliveryRejected(RejectReason.EMPTY_DELIVERY, message)]
+    problems = []
+    for file in manifest.files:
+        try:
+            verify_file(folder, file)
+        except DeliveryRejected as problem:
+            problems.append(problem)
+    return problems
+
+
+def describe(folder: Path, path: str) -> DeliveredFile:
+    """Return the manifest entry of the file at `path` below `folder`."""
+    return DeliveredFile(path=path, bytes=(folder / path).stat().st_size, sha256=_sha256(folder / path))
+
+
+def write_manifest(folder: Path, manifest: DeliveryManifest) -> Path:
+    """Write `manifest` into `folder` in one rename, and return its path. Equal manifests give equal bytes."""
+    text = yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=folder, prefix=".manifest-", delete=False
+    ) as temporary:
+        temporary.write(text)
+        temporary.flush()
+        os.fsync(temporary.fileno())
+    target = folder / MANIFEST_NAME
+    Path(temporary.name).chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
+    Path(temporary.name).replace(target)
+    return target
+
+
+def _manifest_text(folder: Path) -> str:
+    path = folder / MANIFEST_NAME
+    if not path.resolve().is_relative_to(folder.resolve()):
+        message = (
+            f"{MANIFEST_NAME} leads outside the delivery's folder; deliver the file itself, not a link to it"
+        )
+        raise DeliveryRejected(RejectReason.PATH_ESCAPES, message, MANIFEST_NAME)
+    if not path.is_file():
+        message = f"the delivery has no {MANIFEST_NAME}"
+        raise DeliveryRejected(RejectReason.MISSING_FILE, message, MANIFEST_NAME)
+    with path.open("rb") as stream:
+        content = stream.read(MAX_MANIFEST_BYTES + 1)
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise _bad_manifest(f"it is larger than {MAX_MANIFEST_BYTES} bytes; split the delivery")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _bad_manifest(f"it is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _load_untrusted(text: str) -> Any:
+    """Parse YAML after one pass over its events that refuses aliases and deep nesting; tags stay plain."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise _bad_manifest("aliases (*name) are not allowed")
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > MAX_MANIFEST_DEPTH:
+                raise _bad_manifest(f"it is nested deeper than {MAX_MANIFEST_DEPTH} levels")
+        return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader in both cases
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _bad_manifest(f"it is not readable as YAML: {error}") from error
+
+
+def _as_rejection(error: ValidationError) -> DeliveryRejected:
+    problems = error.errors(include_url=False)
+    lines = [
+        f"{'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']}" for problem in problems[:10]
+    ]
+    escaping = [
+        str(problem["input"])
+        for problem in problems
+        if problem["loc"][:1] == ("files",) and problem["loc"][-1] == "path" and _escapes(problem["input"])
+    ]
+    if escaping:
+        message = (
+            f"{escaping[0]!r} leads outside the delivery's folder; use a path relative to it, without '..'"
+        )
+        return DeliveryRejected(RejectReason.PATH_ESCAPES, message, escaping[0])
+    return _bad_manifest("; ".join(lines))
+
+
+def _escapes(path: object) -> bool:
+    return isinstance(path, str) and (
+        path.startswith("/") or ".." in PurePosixPath(path.replace("\\", "/")).parts
+    )
+
+
+def _bad_manifest(problem: str) -> DeliveryRejected:
+    return DeliveryRejected(RejectReason.BAD_MANIFEST, f"{MANIFEST_NAME}: {problem}", MANIFEST_NAME)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

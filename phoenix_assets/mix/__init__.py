@@ -1,0 +1,1 @@
+"""A recipe and the tagged sources become a mixture: which documents, how often, in which split."""

@@ -1,0 +1,1 @@
+"""A mixture becomes Megatron token shards with a trace index from token to document."""

@@ -1,0 +1,91 @@
+"""Experiments: one file a run, `config/experiments/<name>.yaml`; and the table of model sizes."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from phoenix_assets.config import Config, config_dir, load, load_folder
+from phoenix_assets.errors import ConfigError
+from training_jobs.job import Accelerator, ModelSize, Optimizer, Precision, Schedule, TokenData, TrainingJob
+
+
+class Shape(Config):
+    """A model size without its vocabulary, which the tokenizer decides."""
+
+    layers: int = Field(gt=0)
+    hidden: int = Field(gt=0)
+    ffn: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    kv_heads: int = Field(gt=0)
+    context: int = Field(gt=0)
+    tie_embeddings: bool = True
+
+
+class Experiment(Config):
+    """One training run, as a person writes it."""
+
+    description: str
+    size: str
+    mixture: str
+    parent: str | None = None  # the experiment that the leaderboard compares with
+    sequence_length: int = Field(gt=0)
+    global_batch_tokens: int = Field(gt=0)
+    micro_batch_size: int = Field(gt=0)
+    steps: int = Field(gt=0)
+    optimizer: Optimizer
+    schedule: Schedule = Schedule.COSINE
+    precision: Precision = Precision.FP32
+    accelerator: Accelerator = Accelerator.CPU
+    devices: int = Field(1, gt=0)
+    nodes: int = Field(1, gt=0)
+    checkpoint_every: int = Field(gt=0)
+    validate_every: int = Field(gt=0)
+    validation_sequences: int = Field(gt=0)
+    seed: int = Field(ge=0)
+
+
+def load_experiments() -> dict[str, Experiment]:
+    """Return every experiment by name. Raises ConfigError for an unknown size or parent."""
+    experiments = load_folder(Experiment, config_dir() / "experiments")
+    sizes = load_sizes()
+    for name, experiment in experiments.items():
+        if experiment.size not in sizes:
+            raise ConfigError(
+                f"experiments/{name}.yaml: no size {experiment.size!r}; there are: {', '.join(sizes)}"
+            )
+        if experiment.parent is not None and experiment.parent not in experiments:
+            raise ConfigError(f"experiments/{name}.yaml: parent {experiment.parent!r} is not an experiment")
+    return experiments
+
+
+def load_sizes() -> dict[str, Shape]:
+    """Return the table of model sizes, `config/model_sizes.yaml`."""
+    return dict(load(_Sizes, config_dir() / "model_sizes.yaml").sizes)
+
+
+def training_job(
+    name: str,
+    experiment: Experiment,
+    shape: Shape,
+    *,
+    vocab_size: int,
+    data: TokenData,
+    fingerprint: str,
+    base: Path,
+    threads: int,
+) -> TrainingJob:
+    """Return the job that trains `experiment` on `data`; paths are relative to `base`."""
+    shared = experiment.model_dump(exclude={"description", "size", "mixture", "parent"})
+    return TrainingJob(
+        experiment=name,
+        fingerprint=fingerprint,
+        base=base,
+        model=ModelSize(vocab_size=vocab_size, **shape.model_dump()),
+        data=data,
+        threads=threads,
+        **shared,
+    )
+
+
+class _Sizes(Config):
+    sizes: dict[str, Shape]

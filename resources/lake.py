@@ -1,0 +1,199 @@
+"""The lake: one Delta table an asset, under `$PHOENIX_HOME/lake/<asset path>`.
+
+Workers of any engine stage Parquet files; one commit makes them visible and replaces exactly one partition. The
+commit carries the lineage record, so the lake can be audited with nothing but its own files. Assets that are
+files rather than rows (models, token shards, checkpoints) are tables too: one row a file, the bytes beside them
+under `_files/`.
+"""
+
+import json
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.transaction import AddAction
+
+from phoenix_assets.config import digest
+from phoenix_assets.content_hash import ContentHash, content_hash, file_sha256
+from phoenix_assets.errors import LineageError
+from phoenix_assets.lineage import InputVersion, LineageRecord, StoredRecord
+
+RECORD_KEY: Final = "phoenix.lineage"
+FILES: Final = pl.Schema({"path": pl.String, "bytes": pl.Int64, "sha256": pl.String, "stored_at": pl.String})
+_COMMIT_RETRIES: Final = 20
+_TABLE_PROPERTIES: Final = {
+    "delta.enableExpiredLogCleanup": "false"
+}  # the log is the lineage: keep it for ever
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A Parquet file written beside a table and not yet visible in it."""
+
+    path: str  # relative to the table
+    rows: int
+    bytes: int
+    content: ContentHash
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Parquet file of an input, with the partition value that the file itself does not hold."""
+
+    path: Path
+    column: str | None
+    partition: str
+
+    def read(self) -> pl.DataFrame:
+        """Return the shard's rows, the partition column included, last."""
+        frame = pl.read_parquet(self.path, hive_partitioning=False)
+        return frame if self.column is None else frame.with_columns(pl.lit(self.partition).alias(self.column))
+
+
+def stage(table_dir: Path, frame: pl.DataFrame, *, column: str | None, partition: str) -> StagedFile:
+    """Write `frame` as one zstd Parquet file of a partition; callable in any worker process."""
+    body = frame.drop(column) if column and column in frame.columns else frame
+    content = content_hash(body)
+    folder = f"{column}={partition}" if column else "data"
+    relative = f"{folder}/part-{content.data_version}-{uuid.uuid4().hex[:8]}.parquet"
+    path = table_dir / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body.write_parquet(path, compression="zstd", statistics=True)
+    return StagedFile(relative, frame.height, path.stat().st_size, content)
+
+
+class Lake:
+    """Reads and writes the tables of one `$PHOENIX_HOME`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.root = home / "lake"
+
+    def table_dir(self, asset: str) -> Path:
+        """Return the folder of an asset's table."""
+        return self.root / asset
+
+    def assets(self) -> list[str]:
+        """Return the asset path of every table in the lake, sorted."""
+        logs = self.root.glob("**/_delta_log")
+        return sorted(str(log.parent.relative_to(self.root)) for log in logs)
+
+    def exists(self, asset: str) -> bool:
+        """Return whether the asset has a table."""
+        return (self.table_dir(asset) / "_delta_log").is_dir()
+
+    def version(self, asset: str) -> int:
+        """Return the table's newest storage version, -1 when there is no table."""
+        return DeltaTable(str(self.table_dir(asset))).version() if self.exists(asset) else -1
+
+    def commit(
+        self,
+        asset: str,
+        schema: pl.Schema,
+        staged: Iterable[StagedFile],
+        *,
+        column: str | None,
+        partition: str,
+        record: LineageRecord | None = None,
+    ) -> int:
+        """Replace one partition (or the whole unpartitioned table) in one commit; return its storage version."""
+        path = str(self.table_dir(asset))
+        delta_schema = Schema.from_arrow(
+            pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+        )
+        partition_by = [column] if column else []
+        table = DeltaTable.create(
+            path, delta_schema, mode="ignore", partition_by=partition_by, configuration=_TABLE_PROPERTIES
+        )
+        before = table.version()
+        values = {column: partition} if column else {}
+        now = int(time.time() * 1000)
+        actions = [
+            AddAction(file.path, file.bytes, values, now, True, json.dumps({"numRecords": file.rows}))
+            for file in staged
+        ]
+        commit_id = uuid.uuid4().hex
+        metadata = {"phoenix.commit": commit_id}
+        if record is not None:
+            metadata[RECORD_KEY] = record.model_dump_json()
+        table.create_write_transaction(
+            actions,
+            "overwrite",
+            delta_schema,
+            partition_by,
+            partition_filters=[(column, "=", partition)] if column else None,
+            commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=_COMMIT_RETRIES),
+        )
+        newest = DeltaTable(path)
+        for entry in newest.history(newest.version() - before):  # others may have committed since
+            if entry.get("phoenix.commit") == commit_id:
+                return int(entry["version"])
+        raise LineageError(f"{asset}: commit {commit_id} is not in the table's log")
+
+    def records(self, asset: str, after: int = -1) -> Iterator[StoredRecord]:
+        """Yield the lineage records of commits with a storage version above `after`, oldest first."""
+        if not self.exists(asset):
+            return
+        table = DeltaTable(str(self.table_dir(asset)))
+        wanted = table.version() - after
+        history = table.history(wanted) if wanted > 0 else []
+        for entry in sorted(history, key=lambda item: int(item["version"])):
+            if RECORD_KEY in entry:
+                record = LineageRecord.model_validate_json(entry[RECORD_KEY])
+                yield StoredRecord(record=record, storage_version=int(entry["version"]))
+
+    def read(self, source: InputVersion) -> pl.LazyFrame:
+        """Scan exactly the partition and storage version that `source` names."""
+        path = self.table_dir(source.asset)
+        frame = pl.scan_delta(str(path), version=source.storage_version)
+        column = self.partition_column(source.asset)
+        return frame if column is None else frame.filter(pl.col(column) == source.partition)
+
+    def shards(self, source: InputVersion) -> list[Shard]:
+        """Return the files of exactly the partition and storage version that `source` names, in stable order."""
+        table = DeltaTable(str(self.table_dir(source.asset)), version=source.storage_version)
+        columns = table.metadata().partition_columns
+        column = columns[0] if columns else None
+        actions = pl.DataFrame(table.get_add_actions(flatten=True))
+        if column is not None:
+            actions = actions.filter(pl.col(f"partition.{column}") == source.partition)
+        paths = sorted(actions["path"].to_list())  # names begin with the content hash: a stable order
+        return [Shard(self.table_dir(source.asset) / path, column, source.partition) for path in paths]
+
+    def partition_column(self, asset: str) -> str | None:
+        """Return the column by which the asset's table is partitioned, if any."""
+        columns = DeltaTable(str(self.table_dir(asset))).metadata().partition_columns
+        return columns[0] if columns else None
+
+    def store_files(self, asset: str, folder: Path) -> pl.DataFrame:
+        """Move the files below `folder` into the asset's `_files/<digest>/`, names kept; return FILES rows."""
+        found = [
+            (str(path.relative_to(folder)), path.stat().st_size, file_sha256(path))
+            for path in sorted(item for item in folder.rglob("*") if item.is_file())
+        ]
+        stored = self.table_dir(asset) / "_files" / digest([list(row) for row in found])
+        for name, _, _ in found:
+            (stored / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).replace(stored / name)
+        home = stored.relative_to(self.table_dir(asset))
+        rows = [(name, size, checksum, str(home / name)) for name, size, checksum in found]
+        return pl.DataFrame(rows, schema=FILES, orient="row")
+
+    def scratch(self) -> tempfile.TemporaryDirectory[str]:
+        """Return a temporary folder on the lake's own file system, for files on their way in."""
+        folder = self.home / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=folder)
+
+    def stored_file(self, source: InputVersion, name: str) -> Path:
+        """Return the path of the file called `name` in a files asset. Raises LineageError when it is not there."""
+        rows = self.read(source).filter(pl.col("path") == name).collect()
+        if rows.height != 1:
+            raise LineageError(f"{source.asset}: no file named {name!r} at version {source.storage_version}")
+        return self.table_dir(source.asset) / str(rows["stored_at"][0])

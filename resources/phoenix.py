@@ -1,0 +1,87 @@
+"""The one resource assets need: the lake, the lineage ledger and the engine of this `$PHOENIX_HOME`."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from phoenix_assets.lineage import UNPARTITIONED, InputVersion
+from resources.build import PARTITION_COLUMN, Build
+from resources.engine import Engine, LocalEngine, default_workers
+from resources.lake import Lake
+from resources.ledger import LineageLedger
+
+
+def phoenix_home() -> Path:
+    """Return `$PHOENIX_HOME`, by default `.phoenix` in the working directory, as an absolute path."""
+    return Path(os.environ.get("PHOENIX_HOME", ".phoenix")).resolve()
+
+
+class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Everything an asset reaches the outside with. Fields left empty come from the environment."""
+
+    home: str = ""
+    workers: int = 0
+
+    @property
+    def path(self) -> Path:
+        """The home folder: lake, landing, jobs, caches."""
+        return Path(self.home).resolve() if self.home else phoenix_home()
+
+    @property
+    def landing(self) -> Path:
+        """Where vendors put deliveries: `landing/<source>/<delivery>/`."""
+        return self.path / "landing"
+
+    @property
+    def lake(self) -> Lake:
+        """The tables."""
+        return Lake(self.path)
+
+    @property
+    def ledger(self) -> LineageLedger:
+        """The lineage index over the tables."""
+        return LineageLedger(self.lake)
+
+    @property
+    def engine(self) -> Engine:
+        """Where kernels run."""
+        return LocalEngine(self.workers or default_workers())
+
+    def start(
+        self,
+        context: dg.AssetExecutionContext,
+        *,
+        config: Mapping[str, Any],
+        same: Iterable[str] = (),
+        all_of: Iterable[str] = (),
+        inputs: Iterable[InputVersion] = (),
+        partitioned_by: str | None = None,
+    ) -> Build:
+        """Begin the materialisation of the asset that `context` is for: resolve its input manifest, once.
+
+        `same` are upstream assets of which the same partition is read (or the whole, when they are unpartitioned);
+        `all_of` those of which every partition is read. Raises LineageError when one was never materialised.
+        """
+        ledger = self.ledger
+        partition = context.partition_key if context.has_partition_key else UNPARTITIONED
+        resolved = list(inputs)
+        for asset in same:
+            heads = ledger.heads(asset)
+            resolved.append(ledger.resolve(asset, UNPARTITIONED if UNPARTITIONED in heads else partition))
+        for asset in all_of:
+            resolved.extend(ledger.resolve_all(asset))
+        asset = context.asset_key.to_user_string()
+        return Build(
+            lake=ledger.lake,
+            ledger=ledger,
+            asset=asset,
+            partition=partition,
+            code_version=context.assets_def.code_versions_by_key[context.asset_key] or "",
+            config=config,
+            run_id=context.run_id,
+            inputs=tuple(resolved),
+            partitioned_by=partitioned_by or (PARTITION_COLUMN if partition else None),
+        )

@@ -1,0 +1,1 @@
+"""What starts work by itself: deliveries that land, and the one automation policy."""

@@ -1,0 +1,94 @@
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phoenix_assets.clean.buffers import codepoints
+from phoenix_assets.clean.lexicon import build_lexicon
+from phoenix_assets.clean.segmentation import segment
+from phoenix_assets.clean.wordlists import flagged_words, lexicon, stopwords
+from phoenix_assets.clean.words import word_statistics
+
+STOP = ["the", "of", "and", "a", "Ä"]
+FLAGGED = ["bad", "very bad word", "very worse", "(ugly)"]
+vocabulary = ["the", "The", "bad", "very", "word", "worse", "ugly!", "of,", "ä", "...", "x", "İ", "-", "中国"]
+texts = st.lists(
+    st.lists(st.sampled_from(vocabulary), max_size=60).map(" ".join) | st.text(max_size=50), max_size=6
+)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return build_lexicon({"en": STOP}, {"en": FLAGGED})
+
+
+def of(values, lang, table):
+    langs = pl.Series([lang] * len(values), dtype=pl.String)
+    return word_statistics(codepoints(segment(pl.Series(values, dtype=pl.String), langs)), langs, table, 5)
+
+
+@settings(deadline=None)
+@given(texts)
+def test_word_rules_equal_the_plain_python_ones(reference, small, values):
+    found = of(values, "en", small)
+    words = [reference.words(text) for text in values]
+    assert found["number_words"].to_list() == [len(w) for w in words]
+    assert found["word_repetition"].to_list() == [reference.word_repetition(w, 5) for w in words]
+    assert found["stopwords"].to_list() == [reference.stopwords(w, STOP) for w in words]
+    assert found["flagged_words"].to_list() == [reference.flagged_words(w, FLAGGED) for w in words]
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_word_rules_equal_the_plain_python_ones_on_real_text(reference, profiles, english, chinese, lang):
+    values = {"en": english, "zh": chinese}[lang]
+    found = of(values, lang, lexicon(profiles["default"].parameters))
+    cut = segment(pl.Series(values), pl.Series([lang] * len(values)))
+    flagged = segment(
+        pl.Series(sorted(flagged_words()[lang])),
+        pl.Series([lang]).new_from_index(0, len(flagged_words()[lang])),
+    )
+    stops = segment(
+        pl.Series(sorted(stopwords()[lang])), pl.Series([lang]).new_from_index(0, len(stopwords()[lang]))
+    )
+    words = [reference.words(text) for text in cut]
+    assert found["number_words"].to_list() == [len(w) for w in words]
+    assert found["word_repetition"].to_list() == [reference.word_repetition(w, 5) for w in words]
+    assert found["stopwords"].to_list() == [reference.stopwords(w, stops) for w in words]
+    assert found["flagged_words"].to_list() == [reference.flagged_words(w, flagged) for w in words]
+
+
+def test_the_golden_document_has_no_flagged_word_and_hardly_a_repetition(golden, profiles):
+    row = of([golden], "zh", lexicon(profiles["default"].parameters)).row(0, named=True)
+    assert row == {
+        "number_words": 220,  # jieba's words; BLOOM's sentencepiece model finds 254
+        "word_repetition": 2 / 216,
+        "stopwords": 57 / 220,
+        "flagged_words": 0.0,
+    }
+
+
+def test_segmenting_leaves_its_input_and_other_languages_alone():
+    before = pl.Series(["中国人民", "two words", None])
+    after = segment(before, pl.Series(["zh", "en", None]))
+    assert after.to_list() == ["中国 人民", "two words", None]
+    assert before.to_list() == ["中国人民", "two words", None]
+
+
+def test_a_language_without_lists_has_null_shares(small):
+    row = of(["ein Wort"], "xx", small).row(0, named=True)
+    assert row == {"number_words": 2, "word_repetition": 0.0, "stopwords": None, "flagged_words": None}
+
+
+def test_a_profile_adds_and_removes_listed_words(profiles):
+    parameters = profiles["default"].parameters.model_copy(
+        update={"flagged_extra": {"en": ("zyzzyva",)}, "flagged_excluded": {"en": ("ass",)}}
+    )
+    row = of(["zyzzyva ass word"], "en", lexicon(parameters)).row(0, named=True)
+    assert row["flagged_words"] == 1 / 3
+
+
+def test_the_lists_of_both_languages_are_there():
+    assert len(stopwords()["en"]) > 500
+    assert len(stopwords()["zh"]) > 1000
+    assert len(flagged_words()["en"]) > 300
+    assert len(flagged_words()["zh"]) > 200

@@ -1,0 +1,80 @@
+"""A tiny but real training job: a tokenizer, indexed token shards of its own text, and a two-layer model."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from training_jobs.job import ModelSize, Optimizer, Supervision, TokenData, TrainingJob
+
+VOCABULARY = 300
+TEXT = [
+    "从4月1日金泽至炉庵的交通巴士正式运行！路上还会带您至白山市人气观光景点。",
+    "The quick brown fox jumps over the lazy dog; a step of training follows another.",
+    "手取川的水流所切割成的峡谷，绵之瀑的落差达32米，非常壮观。",
+]
+
+
+def write_shard(prefix: Path, documents: list[np.ndarray], code: int = 8, dtype: str = "<u2") -> None:
+    lengths = np.array([len(document) for document in documents], "<i4")
+    pointers = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype("<i8") * np.dtype(dtype).itemsize
+    np.concatenate([*documents, np.zeros(0)]).astype(dtype).tofile(f"{prefix}.bin")
+    header = b"MMIDIDX\x00\x00" + np.uint64(1).tobytes() + np.uint8(code).tobytes()
+    counts = np.array([len(documents), len(documents) + 1], "<u8").tobytes()
+    ends = np.arange(len(documents) + 1, dtype="<i8").tobytes()
+    Path(f"{prefix}.idx").write_bytes(header + counts + lengths.tobytes() + pointers.tobytes() + ends)
+
+
+@pytest.fixture(scope="session")
+def token_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokens")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=["<|eod|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXT, trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    documents = [np.array([*tokenizer.encode(text).ids, 0]) for text in TEXT * 12]
+    write_shard(folder / "train-00", documents[:10])
+    write_shard(folder / "train-01", documents[10:])
+    write_shard(folder / "validation", documents[:3])
+    return folder
+
+
+@pytest.fixture
+def make_job(token_folder: Path) -> Callable[..., TrainingJob]:
+    def make(**changes: object) -> TrainingJob:
+        job = TrainingJob(
+            experiment="tiny",
+            fingerprint="f0",
+            base=token_folder,
+            model=ModelSize(
+                layers=2, hidden=64, ffn=128, heads=4, kv_heads=2, context=32, vocab_size=VOCABULARY
+            ),
+            data=TokenData(
+                train=(Path("train-00"), Path("train-01")),
+                validation=(Path("validation"),),
+                tokenizer_json=Path("tokenizer.json"),
+                eod_id=0,
+            ),
+            sequence_length=16,
+            global_batch_tokens=128,
+            micro_batch_size=4,
+            steps=12,
+            optimizer=Optimizer(lr=3e-3, warmup_steps=2),
+            threads=1,
+            checkpoint_every=4,
+            validate_every=4,
+            validation_sequences=6,
+            supervision=Supervision(heartbeat=0.5, grace=10),
+        )
+        return job.model_validate({**job.model_dump(), **changes})
+
+    return make

@@ -1,0 +1,1 @@
+"""Programs that run outside the Dagster process: the supervisor and the NeMo training job."""
