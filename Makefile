@@ -48,6 +48,19 @@ test: setup test-packages  ## Run all tests
 test-fast: setup  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not browser"
 
+.venv-bench/.ready: bench/requirements-peers.lock
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --upgrade pip
+	.venv-bench/bin/python -m pip install --progress-bar off --quiet --no-deps -r $<
+	touch $@
+
+.PHONY: bench-env
+bench-env: .venv-bench/.ready  ## Make the peers' environment
+
+bench: setup bench-env  ## Compare the kernels with their best peers; table, and bench/results.json
+	$(BIN)/phoenix sample
+	$(BIN)/python -m bench.run
+
 lint: setup  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -6,7 +6,6 @@ phoenix audit checkpoint demo --step 100      what stands behind a checkpoint, v
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -64,7 +63,7 @@ def materialize(selection: tuple[str, ...], upstream: bool, dry_run: bool, take_
     Fresh assets are left alone: after an unchanged run there is nothing to do.
     """
     phoenix, planner = _planner()
-    if take_landed:
+    if take_landed and not dry_run:
         _take_landed(phoenix, planner)
     chosen = planner.select(selection, upstream=upstream)
     if dry_run:
@@ -156,15 +155,12 @@ def _phoenix() -> "Phoenix":
 
 
 def _planner() -> "tuple[Phoenix, Planner]":
-    from dagster import DagsterInstance
-
     from phoenix_assets.definitions import defs
-    from resources.instance import prepare_instance
+    from resources.instance import open_instance
     from resources.planner import Planner
 
     phoenix = _phoenix()
-    os.environ.setdefault("DAGSTER_HOME", str(prepare_instance(phoenix.path)))
-    return phoenix, Planner(defs, phoenix.ledger, DagsterInstance.get(), click.echo)
+    return phoenix, Planner(defs, phoenix.ledger, open_instance(phoenix.path), click.echo)
 
 
 def _take_landed(phoenix: "Phoenix", planner: "Planner") -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 import xxhash
+from polars.datatypes import DataTypeClass
 
 KERNEL_VERSION: Final = "1"
 _MODULUS: Final = 1 << 128
@@ -55,7 +56,7 @@ def _row_bytes(frame: pl.DataFrame) -> pl.Series:
     return canonical.select(pl.concat_str(parts).cast(pl.Binary)).to_series()
 
 
-def _canonical(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _canonical(column: pl.Expr, dtype: pl.DataType | DataTypeClass) -> pl.Expr:
     if dtype == pl.String:
         return column
     if dtype == pl.Binary:

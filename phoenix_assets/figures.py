@@ -22,7 +22,8 @@ def _axes(title: str, height: float) -> "tuple[Figure, Axes]":
 
     figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
     axes = figure.subplots()
-    axes.set_title(title, fontsize=10)
+    # Over the whole picture: long names on the left would cut off the title of the axes.
+    figure.suptitle(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
@@ -60,7 +61,7 @@ def histograms(
     for axes, (name, values) in zip(
         figure.subplots(rows, columns, squeeze=False).flat, panels.items(), strict=False
     ):
-        axes.hist(values, bins=50, color=_BLUE)
+        axes.hist(values, bins=50, color=_BLUE, histtype="stepfilled")
         axes.set_title(name, fontsize=7)
         axes.tick_params(labelsize=6)
         axes.set_yscale("symlog")

@@ -6,7 +6,10 @@ files rather than rows (models, token shards, checkpoints) are tables too: one r
 under `_files/`.
 """
 
+import contextlib
 import json
+import os
+import secrets
 import tempfile
 import time
 import uuid
@@ -17,6 +20,7 @@ from typing import Final
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from phoenix_assets.config import digest
@@ -26,7 +30,8 @@ from phoenix_assets.lineage import InputVersion, LineageRecord, StoredRecord
 
 RECORD_KEY: Final = "phoenix.lineage"
 FILES: Final = pl.Schema({"path": pl.String, "bytes": pl.Int64, "sha256": pl.String, "stored_at": pl.String})
-_COMMIT_RETRIES: Final = 20
+_COMMIT_ATTEMPTS: Final = 100
+_BACKOFF_MS: Final = 10  # at most, after the first conflict; 20 times as much after many
 _TABLE_PROPERTIES: Final = {
     "delta.enableExpiredLogCleanup": "false"
 }  # the log is the lineage: keep it for ever
@@ -68,6 +73,19 @@ def stage(table_dir: Path, frame: pl.DataFrame, *, column: str | None, partition
     return StagedFile(relative, frame.height, path.stat().st_size, content)
 
 
+def _create(path: str, schema: Schema, partition_by: list[str]) -> None:
+    """Create a table; when another process is first, that one's table stands."""
+    with contextlib.suppress(CommitFailedError):
+        DeltaTable.create(
+            path,
+            schema,
+            mode="ignore",
+            partition_by=partition_by,
+            configuration=_TABLE_PROPERTIES,
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+
+
 class Lake:
     """Reads and writes the tables of one `$PHOENIX_HOME`."""
 
@@ -81,8 +99,12 @@ class Lake:
 
     def assets(self) -> list[str]:
         """Return the asset path of every table in the lake, sorted."""
-        logs = self.root.glob("**/_delta_log")
-        return sorted(str(log.parent.relative_to(self.root)) for log in logs)
+        found: list[str] = []
+        for folder, names, _ in os.walk(self.root):
+            if "_delta_log" in names:
+                found.append(str(Path(folder).relative_to(self.root)))
+                names.clear()  # a table holds no other: its partitions and files need no look
+        return sorted(found)
 
     def exists(self, asset: str) -> bool:
         """Return whether the asset has a table."""
@@ -90,7 +112,17 @@ class Lake:
 
     def version(self, asset: str) -> int:
         """Return the table's newest storage version, -1 when there is no table."""
-        return DeltaTable(str(self.table_dir(asset))).version() if self.exists(asset) else -1
+        # Opening the table would cost milliseconds.
+        commits = (self.table_dir(asset) / "_delta_log").glob("*.json")
+        return max((int(commit.stem) for commit in commits if commit.stem.isdigit()), default=-1)
+
+    def table_id(self, asset: str) -> str:
+        """Return the id that the table was created with, "" when there is no table."""
+        first = self.table_dir(asset) / "_delta_log" / f"{0:020d}.json"
+        if not first.is_file():
+            return ""
+        actions = (json.loads(line) for line in first.read_text("utf-8").splitlines())
+        return next((str(action["metaData"]["id"]) for action in actions if "metaData" in action), "")
 
     def commit(
         self,
@@ -104,14 +136,13 @@ class Lake:
     ) -> int:
         """Replace one partition (or the whole unpartitioned table) in one commit; return its storage version."""
         path = str(self.table_dir(asset))
+        columns = dict(schema) | ({column: pl.String()} if column and column not in schema else {})
         delta_schema = Schema.from_arrow(
-            pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+            pl.DataFrame(schema=columns).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
         )
         partition_by = [column] if column else []
-        table = DeltaTable.create(
-            path, delta_schema, mode="ignore", partition_by=partition_by, configuration=_TABLE_PROPERTIES
-        )
-        before = table.version()
+        if self.version(asset) < 0:
+            _create(path, delta_schema, partition_by)
         values = {column: partition} if column else {}
         now = int(time.time() * 1000)
         actions = [
@@ -122,19 +153,46 @@ class Lake:
         metadata = {"phoenix.commit": commit_id}
         if record is not None:
             metadata[RECORD_KEY] = record.model_dump_json()
-        table.create_write_transaction(
-            actions,
-            "overwrite",
-            delta_schema,
-            partition_by,
-            partition_filters=[(column, "=", partition)] if column else None,
-            commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=_COMMIT_RETRIES),
-        )
+        before = self._transact(path, actions, delta_schema, column, partition, metadata)
         newest = DeltaTable(path)
         for entry in newest.history(newest.version() - before):  # others may have committed since
             if entry.get("phoenix.commit") == commit_id:
                 return int(entry["version"])
         raise LineageError(f"{asset}: commit {commit_id} is not in the table's log")
+
+    def _transact(
+        self,
+        path: str,
+        actions: list[AddAction],
+        schema: Schema,
+        column: str | None,
+        partition: str,
+        metadata: dict[str, str],
+    ) -> int:
+        """Commit, again from the newest version while others get in between; return the version before.
+
+        Delta Lake takes an overwrite for a read of the whole table, so that a commit to another partition is a conflict.
+        """
+        failed = 0
+        while True:
+            table = DeltaTable(path)
+            before: int = table.version()
+            try:
+                table.create_write_transaction(
+                    actions,
+                    "overwrite",
+                    schema,
+                    [column] if column else [],
+                    partition_filters=[(column, "=", partition)] if column else None,
+                    commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=0),
+                )
+            except CommitFailedError:
+                failed += 1
+                if failed == _COMMIT_ATTEMPTS:
+                    raise
+                time.sleep(secrets.randbelow(_BACKOFF_MS * min(failed, 20)) / 1000)
+            else:
+                return before
 
     def records(self, asset: str, after: int = -1) -> Iterator[StoredRecord]:
         """Yield the lineage records of commits with a storage version above `after`, oldest first."""

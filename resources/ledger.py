@@ -26,7 +26,7 @@ create table if not exists inputs (
     record_id varchar, position integer, asset varchar, partition varchar, data_version varchar,
     storage_version bigint
 );
-create table if not exists seen (asset varchar primary key, storage_version bigint);
+create table if not exists tables (asset varchar primary key, table_id varchar, storage_version bigint);
 create or replace view heads as
     select * from records
     qualify row_number() over (partition by asset, partition order by storage_version desc) = 1;
@@ -53,33 +53,35 @@ class LineageLedger:
     def refresh(self, assets: Iterable[str] | None = None) -> int:
         """Index the commits not seen yet of `assets` (default: of every table); return how many were new."""
         with self.connect() as connection:
-            return sum(self._index(connection, asset) for asset in (assets or self.lake.assets()))
+            return sum(self._index(connection, asset) for asset in (assets or self._assets(connection)))
 
     def rebuild(self) -> int:
         """Forget everything and index the whole lake again; return the number of records."""
         with self.connect() as connection:
-            connection.execute("delete from records; delete from inputs; delete from seen")
+            connection.execute("delete from records; delete from inputs; delete from tables")
         return self.refresh()
 
+    def _assets(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """Return every asset that has a table, or had one."""
+        known = [str(row[0]) for row in connection.execute("select asset from tables").fetchall()]
+        return sorted({*self.lake.assets(), *known})
+
     def _index(self, connection: duckdb.DuckDBPyConnection, asset: str) -> int:
-        row = connection.execute("select storage_version from seen where asset = ?", [asset]).fetchone()
-        last = int(row[0]) if row else -1
-        newest = self.lake.version(asset)
-        if newest == last:
+        row = connection.execute(
+            "select table_id, storage_version from tables where asset = ?", [asset]
+        ).fetchone()
+        known, last = (str(row[0]), int(row[1])) if row else ("", -1)
+        table_id, newest = self.lake.table_id(asset), self.lake.version(asset)
+        if (known, last) == (table_id, newest):
             return 0
-        if newest < last:  # the table was replaced by an older one: what was indexed is not there any more
-            connection.execute(
-                "delete from inputs using records where records.record_id = inputs.record_id "
-                "and records.asset = ?",
-                [asset],
-            )
-            connection.execute("delete from records where asset = ?", [asset])
+        connection.execute("begin")
+        if known != table_id or newest < last:  # another table: what was indexed is not there any more
+            _forget(connection, asset)
             last = -1
         new = list(self.lake.records(asset, after=last))
-        connection.execute("begin")
         for stored in new:
             _insert(connection, stored)
-        connection.execute("insert or replace into seen values (?, ?)", [asset, newest])
+        connection.execute("insert or replace into tables values (?, ?, ?)", [asset, table_id, newest])
         connection.execute("commit")
         return len(new)
 
@@ -88,6 +90,18 @@ class LineageLedger:
         return {
             stored.record.partition: stored for stored in self._stored("from heads where asset = ?", [asset])
         }
+
+    def all_heads(self) -> dict[str, dict[str, StoredRecord]]:
+        """Return the newest record of each partition of every asset, at the cost of one opening of the ledger."""
+        found: dict[str, dict[str, StoredRecord]] = {}
+        with self.connect() as connection:
+            for asset in self._assets(connection):
+                self._index(connection, asset)
+            rows = connection.execute("select asset, partition, body, storage_version from heads").fetchall()
+        for asset, partition, body, storage_version in rows:
+            stored = StoredRecord(record=json.loads(body), storage_version=storage_version)
+            found.setdefault(asset, {})[partition] = stored
+        return found
 
     def head(self, asset: str, partition: str = UNPARTITIONED) -> StoredRecord | None:
         """Return the newest record of one partition, None when it was never materialised."""
@@ -142,6 +156,14 @@ def _record_behind(connection: duckdb.DuckDBPyConnection, source: InputVersion) 
             f"storage version {source.storage_version}; its table was replaced or removed"
         )
     return StoredRecord(record=json.loads(row[0]), storage_version=int(row[1]))
+
+
+def _forget(connection: duckdb.DuckDBPyConnection, asset: str) -> None:
+    connection.execute(
+        "delete from inputs using records where records.record_id = inputs.record_id and records.asset = ?",
+        [asset],
+    )
+    connection.execute("delete from records where asset = ?", [asset])
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, stored: StoredRecord) -> None:

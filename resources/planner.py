@@ -13,6 +13,7 @@ from dagster import AssetKey, DagsterInstance
 
 from phoenix_assets.errors import PhoenixError
 from phoenix_assets.lineage import UNPARTITIONED, LineageRecord, StoredRecord
+from resources.arrivals import is_replaced
 from resources.declare import ON_REQUEST_TAG
 from resources.ledger import LineageLedger
 
@@ -62,7 +63,7 @@ class Planner:
 
         What is downstream of something stale counts as stale too.
         """
-        self._heads = {}
+        self._heads = self.ledger.all_heads()
         found: dict[tuple[str, str], Stale] = {}
         for key in self.graph.toposorted_asset_keys:
             asset = key.to_user_string()
@@ -135,6 +136,8 @@ class Planner:
             return "" if self._cannot_yet(key, stale) else "not materialised yet"
         if head.record.code_version != (node.code_version or ""):
             return "code or configuration changed"
+        if is_replaced(self.ledger.lake.home / "landing", head.record):
+            return "delivered anew"
         if ON_REQUEST_TAG in node.tags:
             return ""
         for parent in sorted(node.parent_keys):
@@ -166,9 +169,7 @@ class Planner:
         return {(name, stored.record.data_version) for name, stored in heads.items()}
 
     def _head(self, asset: str) -> dict[str, StoredRecord]:
-        if asset not in self._heads:
-            self._heads[asset] = self.ledger.heads(asset)
-        return self._heads[asset]
+        return self._heads.get(asset, {})
 
     def _partitions(self, key: AssetKey) -> list[str]:
         definition = self.graph.get(key).partitions_def

@@ -24,8 +24,10 @@ def quarantine_delivery(lake: Lake, arrival: Arrival) -> None:
         },
         schema=QUARANTINE,
     )
-    rows = pl.concat([quarantined_deliveries(lake), row]).unique(["source", "delivery"], keep="last")
-    rows = rows.sort("source", "delivery")
+    known = quarantined_deliveries(lake)
+    rows = pl.concat([known, row]).unique(["source", "delivery"], keep="last").sort("source", "delivery")
+    if rows.equals(known.sort("source", "delivery")):
+        return
     staged = stage(lake.table_dir(LANDING_QUARANTINE), rows, column=None, partition="")
     lake.commit(LANDING_QUARANTINE, QUARANTINE, [staged], column=None, partition="")
 

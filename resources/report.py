@@ -9,7 +9,7 @@ import polars as pl
 from phoenix_assets.config import digest
 from phoenix_assets.lineage import StoredRecord
 
-_SAMPLE_ROWS = 5
+_SAMPLE_ROWS = 20
 _SAMPLE_CHARS = 160
 
 
@@ -19,7 +19,7 @@ def picture(png: bytes) -> dg.MarkdownMetadataValue:
 
 
 def sample_table(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
-    """Return the first rows as a Markdown table, long values cut."""
+    """Return a small frame as a Markdown table, long values cut; of a large one the first rows."""
     head = frame.head(_SAMPLE_ROWS)
     lines = [f"| {' | '.join(head.columns)} |", f"|{'---|' * head.width}"]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in head.iter_rows()]
@@ -42,15 +42,7 @@ def materialized(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Return the result of a committed build: its DataVersion is the content hash of the lake's rows."""
     record = stored.record
-    metadata: dict[str, dg.MetadataValue | str | int | float] = {
-        **{name: value for name, value in record.counts.items() if name != "rows_out"},
-        "dagster/row_count": record.counts.get("rows_out", 0),
-        "phoenix/storage_version": stored.storage_version,
-        "phoenix/record_id": record.record_id,
-        "phoenix/inputs": len(record.inputs),
-        "phoenix/inputs_digest": digest([source.model_dump(mode="json") for source in record.inputs]),
-        **(extra or {}),
-    }
+    metadata: dict[str, dg.MetadataValue | str | int | float] = {**record.counts, **(extra or {})}
     if record.reasons:
         metadata["drop_reasons"] = sample_table(
             pl.DataFrame({"drop_reason": list(record.reasons), "documents": list(record.reasons.values())})
@@ -59,6 +51,13 @@ def materialized(
         metadata[name] = picture(png)
     if sample is not None and sample.height:
         metadata["sample"] = sample_table(sample)
+    metadata |= {  # last: what people look at least
+        "dagster/row_count": record.counts.get("rows_out", 0),
+        "phoenix/storage_version": stored.storage_version,
+        "phoenix/record_id": record.record_id,
+        "phoenix/inputs": len(record.inputs),
+        "phoenix/inputs_digest": digest([source.model_dump(mode="json") for source in record.inputs]),
+    }
     return dg.MaterializeResult(
         metadata=metadata,
         data_version=dg.DataVersion(record.data_version),

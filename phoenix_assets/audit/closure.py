@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import polars as pl
+
 from phoenix_assets.content_hash import ContentHash, content_hash, file_sha256
-from phoenix_assets.lineage import InputVersion, SideTable, StoredRecord
+from phoenix_assets.lineage import InputVersion, StoredRecord
 from resources.lake import Lake
 from resources.ledger import LineageLedger
 
@@ -41,21 +43,31 @@ def _place(stored: StoredRecord) -> tuple[str, str, str, int]:
 
 
 def verify(lake: Lake, records: list[StoredRecord]) -> Verification:
-    """Recompute the content hash of every record's rows, and the checksum of every file that they list."""
+    """Recompute the content hash of every record's rows, of the tables beside them, and the checksums of their files."""
     problems: list[str] = []
     rows = files = 0
     for stored in records:
-        source, record = stored.as_input(), stored.record
-        name = f"{record.asset}[{record.partition}]" if record.partition else record.asset
-        counted, found = _content(lake, source)
-        rows += counted
-        if found != record.content_hash:
-            problems.append(f"{name}: rows hash to {found}, the record says {record.content_hash}")
-        for table in _file_tables(lake, stored):
-            checked, wrong = _check_files(lake, table)
+        for label, table, promised in _claims(stored):
+            try:
+                counted, found = _content(lake, table)
+                checked, wrong = _check_files(lake, table)
+            except (OSError, pl.exceptions.PolarsError) as error:
+                problems.append(f"{label}: cannot be read: {error}")
+                continue
+            rows += counted
             files += checked
-            problems += [f"{name}: {detail}" for detail in wrong]
+            if found != promised:
+                problems.append(f"{label}: rows hash to {found}, the record says {promised}")
+            problems += [f"{label}: {detail}" for detail in wrong]
     return Verification(len(records), rows, files, tuple(problems))
+
+
+def _claims(stored: StoredRecord) -> list[tuple[str, InputVersion, str]]:
+    """Return what a record says of its tables: a name for people, the table, the hash of its rows."""
+    record = stored.record
+    name = f"{record.asset}[{record.partition}]" if record.partition else record.asset
+    beside = [(f"{name} {kind}", table, table.data_version) for kind, table in record.side_tables.items()]
+    return [(name, stored.as_input(), record.content_hash), *beside]
 
 
 def _content(lake: Lake, source: InputVersion) -> tuple[int, str]:
@@ -66,16 +78,13 @@ def _content(lake: Lake, source: InputVersion) -> tuple[int, str]:
     return total.rows, total.data_version
 
 
-def _file_tables(lake: Lake, stored: StoredRecord) -> list[InputVersion]:
-    tables = [stored.as_input(), *(
-        table for kind, table in stored.record.side_tables.items() if kind is SideTable.FILES
-    )]  # fmt: skip
-    return [table for table in tables if "stored_at" in lake.read(table).collect_schema()]
-
-
 def _check_files(lake: Lake, table: InputVersion) -> tuple[int, list[str]]:
-    listed = lake.read(table).select("path", "sha256", "stored_at").collect()
+    """Return how many files the rows of a table list, and what is wrong with them."""
+    rows = lake.read(table)
+    if "stored_at" not in rows.collect_schema():
+        return 0, []
     wrong = []
+    listed = rows.select("path", "sha256", "stored_at").collect()
     for path, checksum, stored_at in listed.iter_rows():
         stored = lake.table_dir(table.asset) / stored_at
         if not stored.is_file():

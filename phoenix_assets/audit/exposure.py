@@ -29,23 +29,13 @@ class Run:
         )
 
 
-def times_served(run: Run, steps: int) -> npt.NDArray[np.int64]:
-    """Return how often each sequence was served in steps 1..`steps`."""
-    order = run.order
-    served = order.served(steps)
-    whole_epochs, rest = divmod(served, order.n_sequences)
-    counts = np.full(order.n_sequences, whole_epochs, dtype=np.int64)
-    counts[order.epoch_order(whole_epochs)[:rest]] += 1
-    return counts
-
-
 def tokens_seen(trace: pl.DataFrame, run: Run, steps: int) -> pl.DataFrame:
     """Return (doc_id, source, delivery, tokens_seen) of every document copy seen in steps 1..`steps`.
 
     `trace` has doc_id, source, delivery, offset and tokens of the train split. A token counts once for each time that
     it was an input; the last target of a sequence is the first input of the next and isn't counted twice.
     """
-    counts = times_served(run, steps)
+    counts = run.order.times_seen(steps)
     before = np.concatenate([[0], np.cumsum(counts)]) * run.sequence_length
     padded = np.append(counts, 0)
     limit = len(counts) * run.sequence_length

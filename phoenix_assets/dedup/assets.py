@@ -15,9 +15,10 @@ import polars as pl
 from phoenix_assets.config import config_dir, digest, load
 from phoenix_assets.content_hash import content_hash
 from phoenix_assets.dedup.config import DedupConfig
+from phoenix_assets.sources import load_sources
 from resources.build import Build
 from resources.conservation import conservation
-from resources.declare import declared, deliveries
+from resources.declare import decided_by, declared, deliveries
 from resources.phoenix import Phoenix
 from resources.report import materialized
 from resources.shard_work import OnFrame, OnFrameWith, shard_work
@@ -29,8 +30,8 @@ _DECISIONS = tuple(
 
 
 def load_dedup() -> DedupConfig:
-    """Return `config/dedup.yaml`."""
-    return load(DedupConfig, config_dir() / "dedup.yaml")
+    """Return `config/dedup.yaml`, completed by the sources that it does not name."""
+    return load(DedupConfig, config_dir() / "dedup.yaml").covering(load_sources())
 
 
 def index_key(group: str) -> str:
@@ -45,7 +46,7 @@ def index_assets() -> list[dg.AssetsDefinition]:
 
 
 def dedup_assets(name: str) -> list[dg.AssetsDefinition]:
-    """Return the deduplication assets of a source's chain. Raises ConfigError when no group has the source."""
+    """Return the deduplication assets of a source's chain."""
     dedup = load_dedup()
     return [_signatures(name, dedup), _deduped(name, index_key(dedup.group_of(name)))]
 
@@ -186,6 +187,7 @@ def _deduped(name: str, index: str) -> dg.AssetsDefinition:
             config={},
             deps=[upstream, index],
             partitions=deliveries(name),
+            automation=decided_by(index, signatures=f"{name}/signatures"),
             kinds=("deltalake", "polars"),
             conserves_rows=True,
             description="Documents without the copies that the group's index dropped.",

@@ -5,6 +5,7 @@ threshold which of them count. A pair with Jaccard similarity s shares a band wi
 s^rows)^bands.
 """
 
+from collections.abc import Iterable
 from typing import Final, Self
 
 from pydantic import Field, model_validator
@@ -49,6 +50,7 @@ class DedupConfig(Config):
 
     signature: SignatureConfig
     groups: dict[str, GroupConfig] = Field(min_length=1)
+    default_group: str  # of the sources that no group names; they rank last, in name order
     priority: list[str]  # sources, best first: of two duplicates the one from the better source is kept
 
     @model_validator(mode="after")
@@ -60,6 +62,12 @@ class DedupConfig(Config):
                     f"= {group.bands * group.rows} values, a signature has {self.signature.permutations}: "
                     "lower bands or rows, or raise signature.permutations"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _default_group_exists(self) -> Self:
+        if self.default_group not in self.groups:
+            raise ValueError(f"default_group {self.default_group!r} is not one of {sorted(self.groups)}")
         return self
 
     @model_validator(mode="after")
@@ -80,6 +88,17 @@ class DedupConfig(Config):
         if unranked:
             raise ValueError(f"priority lacks {unranked}: add each source of a group at its rank")
         return self
+
+    def covering(self, sources: Iterable[str]) -> "DedupConfig":
+        """Return this configuration with those of `sources` that no group names in the default group."""
+        named = {source for group in self.groups.values() for source in group.sources}
+        others = sorted(set(sources) - named)
+        group = self.groups[self.default_group]
+        wider = group.model_copy(update={"sources": [*group.sources, *others]})
+        priority = [*self.priority, *(source for source in others if source not in self.priority)]
+        return self.model_copy(
+            update={"groups": {**self.groups, self.default_group: wider}, "priority": priority}
+        )
 
     def group_of(self, source: str) -> str:
         """Return the name of the group that deduplicates `source`. Raises KeyError when no group does."""

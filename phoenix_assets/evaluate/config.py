@@ -28,6 +28,7 @@ class EvaluationConfig(Config):
 
     languages: tuple[str, ...] = Field(min_length=1)  # documents in other languages are left out
     max_documents: int = Field(ge=1)  # of each language: the first in doc_id order, which is a hash's
+    document_characters: int = Field(ge=1)  # of each document, from its start, so that no long one dominates
     top_k: tuple[int, ...] = Field(min_length=1)  # recall is reported for each
     eod: str = Field(min_length=1)  # the special token that stands before each document, as in training
     context: int = Field(ge=2)  # tokens that the model sees at most; longer documents are cut into chunks

@@ -20,6 +20,7 @@ import polars as pl
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
 
 from phoenix_assets.errors import ConfigError
 from phoenix_assets.evaluate.config import Device, EvaluationConfig
@@ -105,9 +106,10 @@ def summarise(scores: pl.DataFrame, config: EvaluationConfig) -> pl.DataFrame:
 
 
 def choose(documents: pl.DataFrame, config: EvaluationConfig) -> pl.DataFrame:
-    """Return the documents to score: at most `max_documents` of each language, in doc_id order."""
+    """Return the documents to score: the opening of at most `max_documents` of each language, in doc_id order."""
     known = documents.filter(pl.col("lang").is_in(list(config.languages)) & (pl.col("text") != ""))
-    ordered = known.select("doc_id", "lang", "source", "text").sort("doc_id")
+    opening = pl.col("text").str.head(config.document_characters)
+    ordered = known.select("doc_id", "lang", "source", text=opening).sort("doc_id")
     return ordered.filter(pl.int_range(pl.len()).over("lang") < config.max_documents)
 
 
@@ -116,6 +118,7 @@ def load_model(model_dir: Path, config: EvaluationConfig) -> Any:
     device = config.device.value
     if config.device is Device.AUTO:
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    transformers_logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(
         model_dir, dtype=getattr(torch, config.precision.value), local_files_only=True, use_safetensors=True
     )

@@ -9,6 +9,7 @@ from phoenix_assets.config import config_dir, load
 from phoenix_assets.ingest.config import ReaderLimits
 from phoenix_assets.schema import DOCUMENT
 from phoenix_assets.sources import Source
+from resources.arrivals import MANIFEST
 from resources.build import Build
 from resources.conservation import conservation
 from resources.declare import declared, deliveries
@@ -48,11 +49,11 @@ def _raw(name: str, source: Source) -> dg.AssetsDefinition:
         )
     )
     def raw(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from phoenix_assets.ingest.delivery import read_manifest
+        from phoenix_assets.ingest.delivery import manifest_sha256, read_manifest
         from phoenix_assets.ingest.register import RAW_FILE, licence_terms, register
 
-        build = phoenix.start(context, config={})
-        folder = phoenix.landing / name / build.partition
+        folder = phoenix.landing / name / context.partition_key
+        build = phoenix.start(context, config={MANIFEST: manifest_sha256(folder)})
         manifest = read_manifest(folder)
         work = shard_work(build, partial(register, folder))
         stored = build.commit_shards(RAW_FILE, [work(manifest)], licences=(licence_terms(manifest),))

@@ -139,6 +139,14 @@ def read_manifest(folder: Path) -> DeliveryManifest:
     return manifest
 
 
+def manifest_sha256(folder: Path) -> str:
+    """Return the SHA-256 of the manifest's bytes: it names every file with its own, so it identifies the delivery.
+
+    Raises DeliveryRejected like `read_manifest`.
+    """
+    return hashlib.sha256(_manifest_text(folder).encode()).hexdigest()
+
+
 def check_known(manifest: DeliveryManifest, sources: Collection[str], formats: Collection[str]) -> None:
     """Raise DeliveryRejected (unknown_source, unknown_format) unless both are among the known."""
     if manifest.source not in sources:
@@ -147,6 +155,15 @@ def check_known(manifest: DeliveryManifest, sources: Collection[str], formats: C
     if manifest.format not in formats:
         message = f"format {manifest.format!r} cannot be read; known are: {', '.join(sorted(formats))}"
         raise DeliveryRejected(RejectReason.UNKNOWN_FORMAT, message)
+
+
+def check_holds_data(manifest: DeliveryManifest) -> None:
+    """Raise DeliveryRejected (empty_delivery) when the manifest promises no file, or only empty ones."""
+    if not any(file.bytes for file in manifest.files):
+        message = (
+            f"delivery {manifest.source}/{manifest.delivery} holds no data: no files, or only empty ones"
+        )
+        raise DeliveryRejected(RejectReason.EMPTY_DELIVERY, message)
 
 
 def verify_file(folder: Path, delivered: DeliveredFile) -> None:
@@ -178,11 +195,10 @@ def verify_file(folder: Path, delivered: DeliveredFile) -> None:
 
 def verify(folder: Path, manifest: DeliveryManifest) -> list[DeliveryRejected]:
     """Return everything wrong with the files of a delivery, in manifest order; nothing if all is well."""
-    if not any(file.bytes for file in manifest.files):
-        message = (
-            f"delivery {manifest.source}/{manifest.delivery} holds no data: no files, or only empty ones"
-        )
-        return [DeliveryRejected(RejectReason.EMPTY_DELIVERY, message)]
+    try:
+        check_holds_data(manifest)
+    except DeliveryRejected as problem:
+        return [problem]
     problems = []
     for file in manifest.files:
         try:

@@ -15,7 +15,13 @@ from pathlib import Path
 from pydantic import Field
 
 from phoenix_assets.config import Config, config_dir, load
-from phoenix_assets.ingest.delivery import DeliveryManifest, DeliveryRejected, check_known, read_manifest
+from phoenix_assets.ingest.delivery import (
+    DeliveryManifest,
+    DeliveryRejected,
+    check_holds_data,
+    check_known,
+    read_manifest,
+)
 from phoenix_assets.schema import RejectReason
 from phoenix_assets.sources import Source
 
@@ -24,6 +30,9 @@ class LandingConfig(Config):
     """`config/landing.yaml`."""
 
     settle_seconds: float = Field(ge=0)
+    interval_seconds: int = Field(ge=1)
+    deliveries_per_tick: int = Field(ge=1)
+    automation_interval_seconds: int = Field(ge=1)
 
 
 def load_landing() -> LandingConfig:
@@ -45,7 +54,7 @@ class Arrival:
 
     source: str
     delivery: str
-    fingerprint: str  # changes when the manifest or any promised file changes
+    fingerprint: str  # changes when any file of the folder is written again, also with the same bytes
     standing: Standing
     reason: RejectReason | None = None
     detail: str = ""
@@ -81,6 +90,7 @@ def _inspect(folder: Path, fingerprint: str, sources: Mapping[str, Source], sett
         manifest = read_manifest(folder)
         accepted = sources[manifest.source].formats if manifest.source in sources else ()
         check_known(manifest, sources, accepted)
+        check_holds_data(manifest)
         missing = _missing_file(folder, manifest)
     except DeliveryRejected as problem:
         waits = waits and problem.reason is RejectReason.MISSING_FILE

@@ -6,7 +6,13 @@ from typing import Final
 
 import polars as pl
 
-from phoenix_assets.ingest.delivery import DeliveredFile, DeliveryManifest, DeliveryRejected, verify
+from phoenix_assets.ingest.delivery import (
+    MANIFEST_NAME,
+    DeliveredFile,
+    DeliveryManifest,
+    DeliveryRejected,
+    verify,
+)
 from phoenix_assets.lineage import LicenceTerms
 from phoenix_assets.schema import KEPT, LEDGER, QUARANTINE, Stage, StageOutput, document_id, ledger_rows
 
@@ -54,7 +60,8 @@ def register(folder: Path, manifest: DeliveryManifest) -> Iterator[StageOutput]:
         documents=pl.DataFrame([_row(manifest, file) for file in good], schema=RAW_FILE, orient="row"),
         ledger=_ledger(manifest, bad),
         quarantine=pl.DataFrame(
-            [_quarantined(manifest, file, problem) for file, problem in sorted(bad.items())],
+            [_quarantined(manifest, file, problem) for file, problem in sorted(bad.items())]
+            or [_quarantined(manifest, MANIFEST_NAME, problem) for problem in whole],
             schema=QUARANTINE,
             orient="row",
         ),

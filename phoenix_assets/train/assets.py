@@ -13,8 +13,10 @@ import dagster as dg
 import polars as pl
 
 from phoenix_assets.config import digest
+from phoenix_assets.content_hash import content_hash
 from phoenix_assets.errors import JobError
 from phoenix_assets.lineage import SideTable
+from phoenix_assets.train.checks import BEATS_UNIGRAM, beats_unigram
 from phoenix_assets.train.config import Experiment, load_experiments, load_sizes, training_job
 from resources.build import Build
 from resources.declare import AUTOMATIC, checkpoints, declared
@@ -44,6 +46,8 @@ METRICS = pl.Schema(
         "step_time_s": pl.Float64,
     }
 )
+
+TIMINGS = ("tokens_per_s", "step_time_s")  # of this execution; no part of what was learned
 
 
 def train_key(experiment: str) -> str:
@@ -83,6 +87,7 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
             description=experiment.description,
             pool="training",
         )
+        | {"check_specs": [dg.AssetCheckSpec(BEATS_UNIGRAM, asset=dg.AssetKey(["train", name]))]}
     )
     def train(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
         build = phoenix.start(context, config=config, same=[tokens, TOKENIZER])
@@ -107,15 +112,20 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
         frame = pl.DataFrame(
             [{"job_key": job.job_key, **row.__dict__} for row in metrics.values()], schema=METRICS
         )
-        stored = build.commit_frame(
-            frame,
+        stored = build.commit(
+            METRICS,
+            [build.stage(frame)],
             counts={
+                "rows_out": frame.height,
                 "parameters": job.model.parameters(),
                 "tokens_seen": frame["tokens_seen"].to_list()[-1],
             },
+            data_version=content_hash(frame.drop(TIMINGS)).data_version,
         )
+        validation_loss = handle.final_checkpoint().validation_loss
         return materialized(
             stored,
+            checks=[beats_unigram(context.asset_key, job, validation_loss, experiment.baseline_tokens)],
             pictures=_pictures(name, frame),
             sample=frame.tail(5).drop("job_key"),
             extra={"final_loss": metrics[job.steps].loss, "job_key": job.job_key, "checkpoints": len(steps)},

@@ -42,6 +42,7 @@ class Experiment(Config):
     validate_every: int = Field(gt=0)
     validation_sequences: int = Field(gt=0)
     seed: int = Field(ge=0)
+    baseline_tokens: int = Field(50_000_000, gt=0)  # tokens that the unigram baseline counts, at most
 
 
 def load_experiments() -> dict[str, Experiment]:
@@ -75,7 +76,7 @@ def training_job(
     threads: int,
 ) -> TrainingJob:
     """Return the job that trains `experiment` on `data`; paths are relative to `base`."""
-    shared = experiment.model_dump(exclude={"description", "size", "mixture", "parent"})
+    shared = experiment.model_dump(exclude={"description", "size", "mixture", "parent", "baseline_tokens"})
     return TrainingJob(
         experiment=name,
         fingerprint=fingerprint,

@@ -21,7 +21,8 @@ def changed(config: DedupConfig, **values: object) -> DedupConfig:
 
 
 def test_books_and_code_are_on_their_own_and_books_apart_by_language(committed):
-    assert committed.groups["book"].sources == ["book"]
+    assert committed.group_of("book") == "book"
+    assert committed.group_of("cc") not in {"book", "code"}
     assert committed.groups["book"].by_language
     assert committed.groups["code"].sources == ["code"]
     assert committed.group_of("cc") == committed.group_of("wiki") == "general"
@@ -52,6 +53,19 @@ def test_a_source_without_a_rank_or_with_two_is_refused(committed):
         changed(committed, priority=[source for source in committed.priority if source != "cc"])
     with pytest.raises(ValidationError, match=r"priority names \['cc'\] more than once"):
         changed(committed, priority=[*committed.priority, "cc"])
+
+
+def test_a_source_that_no_group_names_joins_the_default_group_and_ranks_last(committed):
+    wider = committed.covering(["wiki", "podcast", "blog"])
+    assert wider.group_of("podcast") == wider.group_of("blog") == committed.default_group
+    assert max(committed.source_rank(source) for source in committed.priority) < wider.source_rank("blog")
+    assert wider.source_rank("blog") < wider.source_rank("podcast")
+    assert committed.covering(["wiki"]) == committed
+
+
+def test_a_default_group_that_does_not_exist_is_refused(committed):
+    with pytest.raises(ValidationError, match="default_group 'others' is not one of"):
+        changed(committed, default_group="others")
 
 
 def test_an_unknown_source_is_named(committed):

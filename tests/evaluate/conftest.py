@@ -78,6 +78,7 @@ def config() -> EvaluationConfig:
         {
             "languages": ["zh", "en"],
             "max_documents": 100,
+            "document_characters": 1_000_000,
             "top_k": [1, 5],
             "eod": EOD,
             "context": 32,

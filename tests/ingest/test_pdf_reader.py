@@ -128,5 +128,5 @@ def test_a_word_broken_over_two_pages_is_joined(limits: ReaderLimits) -> None:
 
 
 def test_dot_leaders_of_a_table_of_contents_become_one_mark(limits: ReaderLimits) -> None:
-    text = join_pages(["1.4 Mouse . . . . . . . . . 19\n1.5 Pager........ 20\nand so on..."], limits)
+    text = join_pages(["1.4 Mouse . . . . . . . . . 19\n1.5 Pager........ 20\nand so on..."], limits.pdf)
     assert text.split("\n") == ["1.4 Mouse … 19", "1.5 Pager … 20", "and so on..."]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phoenix_assets.evaluate.unigram import unigram_cross_entropy
+from phoenix_assets.train.unigram import unigram_cross_entropy
 
 
 def test_a_count_is_smoothed_by_one():

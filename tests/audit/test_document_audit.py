@@ -1,0 +1,86 @@
+"""The audit of a document: why it was dropped, whose copy it is, and what a mixture made of it."""
+
+import polars as pl
+import pytest
+
+from phoenix_assets.audit.document import audit_document
+from phoenix_assets.audit.render import document_text
+from phoenix_assets.errors import LineageError
+from phoenix_assets.lineage import SideTable
+
+STAGES = ["extracted", "normalized", "filtered", "deduped", "tagged"]
+
+
+@pytest.fixture(scope="module")
+def home(small_corpus, home_at):
+    return home_at(small_corpus)
+
+
+def ledger_rows(home, stage: str) -> pl.DataFrame:
+    return pl.concat(
+        home.lake.read(stored.record.side_tables[SideTable.LEDGER]).collect()
+        for (asset, _), stored in home.heads().items()
+        if asset.endswith(f"/{stage}")
+    ).sort("doc_id")
+
+
+def audit(home, doc_id: str) -> dict:
+    return audit_document(home.lake, home.ledger, doc_id)
+
+
+def test_a_filtered_document_tells_the_rule_that_dropped_it_and_every_rules_value(home) -> None:
+    row = ledger_rows(home, "filtered").filter(~pl.col("kept")).row(0, named=True)
+    found = audit(home, row["doc_id"])
+    assert [stage["stage"] for stage in found["stages"]] == STAGES[:3]
+    fate = found["stages"][-1]
+    assert (fate["kept"], fate["drop_reason"]) == (False, row["drop_reason"])
+    rules = {rule["rule"]: rule for rule in fate["rules"]}
+    assert rules[row["drop_reason"]]["holds"] is False
+    assert len(rules) == len(row["rules_name"]) == 9
+    assert found["mixtures"] == [] and found["training"] == []
+    text = document_text(found)
+    assert f"DROPPED: {row['drop_reason']}" in text and "FAIL" in text
+
+
+def test_a_duplicate_names_its_survivor_and_the_survivor_its_duplicate(home) -> None:
+    duplicates = ledger_rows(home, "deduped").filter(pl.col("drop_reason") == "exact_duplicate")
+    row = duplicates.row(0, named=True)
+    found = audit(home, row["doc_id"])
+    assert found["survivor"]["doc_id"] == row["duplicate_of"] == found["stages"][-1]["duplicate_of"]
+    assert found["survivor"]["locator"]
+    survivor = audit(home, row["duplicate_of"])
+    assert [stage["stage"] for stage in survivor["stages"]] == STAGES
+    twins = {twin["doc_id"]: twin for twin in survivor["twins"]}
+    assert twins[row["doc_id"]]["kind"] == "exact"
+    assert f"duplicate of {row['duplicate_of']}" in document_text(found)
+    assert f"also present as {row['doc_id']}" in document_text(survivor)
+
+
+def test_a_document_that_was_chosen_tells_its_component_split_and_copies(home) -> None:
+    chosen = home.lake.read(home.record("mix/v3").as_input()).sort("doc_id").collect().row(0, named=True)
+    (mixture,) = audit(home, chosen["doc_id"])["mixtures"]
+    assert mixture["mixture"] == "mix/v3" and mixture["kept"]
+    assert [mixture[name] for name in ("component", "split", "copies")] == [
+        chosen[name] for name in ("component", "split", "copies")
+    ]
+
+
+def test_a_document_that_was_sampled_out_tells_why(home) -> None:
+    ledger = home.lake.read(home.record("mix/v3").record.side_tables[SideTable.LEDGER]).collect()
+    row = ledger.filter(~pl.col("kept")).sort("doc_id").row(0, named=True)
+    (mixture,) = audit(home, row["doc_id"])["mixtures"]
+    assert (mixture["kept"], mixture["drop_reason"]) == (False, row["drop_reason"])
+    assert f"mix/v3: {row['drop_reason']}" in document_text(audit(home, row["doc_id"]))
+
+
+def test_every_stage_names_the_code_and_the_content_it_belongs_to(home) -> None:
+    row = ledger_rows(home, "tagged").row(0, named=True)
+    found = audit(home, row["doc_id"])
+    for stage in found["stages"]:
+        record = home.record(f"{found['source']}/{stage['stage']}", found["delivery"]).record
+        assert (stage["data_version"], stage["code_version"]) == (record.data_version, record.code_version)
+
+
+def test_a_document_that_nobody_knows_is_an_error_that_says_what_a_doc_id_is(home) -> None:
+    with pytest.raises(LineageError, match="no document 'abc' in any ledger; a doc_id is 32 hex digits"):
+        audit(home, "abc")

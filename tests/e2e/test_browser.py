@@ -1,0 +1,84 @@
+"""The web UI in a real browser: the asset graph, and a filtered partition with its funnel."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WAIT_MS = 60_000
+PARTITION = "CC-MAIN-2024-22-000"
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where screenshots go: `$PHOENIX_SCREENSHOTS` keeps them."""
+    chosen = os.environ.get("PHOENIX_SCREENSHOTS")
+    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page.set_default_timeout(WAIT_MS)
+        yield page
+        browser.close()
+
+
+def test_the_asset_graph_renders_room_by_room_and_expanded(
+    dagster: Any, page: Page, screenshots: Path
+) -> None:
+    page.goto(f"{dagster.url}/asset-groups")
+    for room in ("ingest", "clean", "dedup", "tag", "mix", "tokens", "train", "evaluate"):
+        page.get_by_text(room, exact=True).nth(1).wait_for()  # the first is in the list on the left
+    assert is_drawn(page, screenshots / "rooms.png")
+    page.keyboard.press("Alt+KeyE")  # expand all groups
+    for asset in ("extracted", "normalized", "filtered", "signatures", "index", "deduped"):
+        page.get_by_text(asset, exact=True).first.wait_for()
+    assert is_drawn(page, screenshots / "asset-graph.png")
+
+
+def test_the_chain_of_a_source_renders(dagster: Any, page: Page, screenshots: Path) -> None:
+    page.goto(f"{dagster.url}/assets/cc/tagged?view=lineage&lineageScope=upstream&lineageDepth=6")
+    for asset in ("raw", "extracted", "normalized", "filtered", "deduped", "tagged", "kenlm_zh", "quality"):
+        page.get_by_text(asset, exact=True).first.wait_for()
+    assert is_drawn(page, screenshots / "chain.png")
+
+
+def test_a_filtered_partition_shows_its_counts_and_its_funnel(
+    dagster: Any, page: Page, screenshots: Path
+) -> None:
+    page.goto(f"{dagster.url}/assets/cc/filtered?view=partitions&partition={PARTITION}")
+    page.get_by_text("cond_check_perplexity").first.wait_for()  # the table of drop reasons
+    assert page.get_by_text("rows_dropped", exact=True).is_visible()
+    assert is_drawn(page, screenshots / "filtered-partition.png")
+    page.locator("tr", has=page.get_by_text("funnel", exact=True)).get_by_text("[Show Markdown]").click()
+    picture = page.locator("img[src^='data:image/png;base64,']")
+    picture.wait_for()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
+    assert is_drawn(page, screenshots / "funnel.png")
+
+
+def is_drawn(page: Page, shot: Path) -> bool:
+    """Take a screenshot; return whether it holds more than a background."""
+    page.screenshot(path=shot)
+    colours = Image.open(shot).convert("RGB").getcolors(maxcolors=2**24) or []
+    return len(colours) > 50 and max(count for count, _ in colours) < 0.98 * sum(
+        count for count, _ in colours
+    )
