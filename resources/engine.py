@@ -33,6 +33,10 @@ class Engine(Protocol):
         """Yield `function(shard)` for each shard, in order."""
         ...
 
+    def release(self) -> None:
+        """Give back what idle workers hold, for work that wants the machine's memory; the next map starts new ones."""
+        ...
+
 
 class LocalEngine:
     """Processes on this machine: `workers` of them, started at the first map over more than one shard."""
@@ -49,6 +53,10 @@ class LocalEngine:
         if self.workers == 1 or len(todo) <= 1:
             return map(function, todo)
         return self._results(self._submit(function, todo))
+
+    def release(self) -> None:
+        """End the workers; the next map starts new ones."""
+        _discard(self.workers)
 
     def _submit(self, function: Callable[[ShardT], ResultT], todo: list[ShardT]) -> list[Future[ResultT]]:
         try:

@@ -103,6 +103,7 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
             base=phoenix.path,
             threads=len(os.sched_getaffinity(0)),
         )
+        phoenix.engine.release()
         handle = adopt_or_launch(job, phoenix.path / "jobs")
         metrics = _follow(context, handle)
         steps = [manifest.step for manifest in list_checkpoints(handle.state_dir, hashes=False)]

@@ -89,3 +89,10 @@ def test_the_number_of_workers_comes_from_the_environment(monkeypatch: pytest.Mo
     monkeypatch.delenv("PHOENIX_WORKERS")
     assert default_workers() == len(os.sched_getaffinity(0))
     assert LocalEngine(0).workers == 1
+
+
+def test_released_workers_are_gone_and_the_next_map_has_new_ones() -> None:
+    engine = LocalEngine(2)
+    before = set(engine.map(process_id, range(4)))
+    engine.release()
+    assert before.isdisjoint(engine.map(process_id, range(4)))
