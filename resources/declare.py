@@ -46,8 +46,9 @@ def _automatic(outdated: _Condition, label: str) -> _Condition:
     # A source without deliveries holds nobody up, but there must be something besides models.
     something = _When.any_deps_match(~_When.missing() | _When.will_be_requested()).ignore(_MODELS)
     at_rest = ~_When.any_deps_in_progress() & ~_When.in_progress()
-    checked = _When.all_deps_blocking_checks_passed()
-    return ((missing | outdated) & complete & something & at_rest & checked).with_label(label)
+    # Not `all_deps_blocking_checks_passed`: the check of a source that has delivered nothing has never passed.
+    unsound = _When.any_deps_match(_When.any_checks_match(_When.check_failed(), blocking_only=True))
+    return ((missing | outdated) & complete & something & at_rest & ~unsound).with_label(label)
 
 
 _LABEL = "an input's content or the code changed"

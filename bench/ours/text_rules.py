@@ -26,22 +26,10 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
 
 def run(state: dict[str, Any]) -> Any:
     """Return the rules' values, one row a document."""
-    import polars as pl
+    from phoenix_assets.clean.buffers import codepoints
+    from phoenix_assets.clean.text_rules import text_rules
 
-    from phoenix_assets.clean import buffers, characters, repetition, segmentation, words
-
-    parameters = state["parameters"]
-    codepoints = buffers.codepoints(state["texts"])
-    segmented = segmentation.segment(state["texts"], state["langs"])
-    cut = codepoints if segmented is state["texts"] else buffers.codepoints(segmented)
-    return pl.concat(
-        [
-            characters.character_statistics(codepoints, parameters.short_line_characters),
-            pl.DataFrame([repetition.character_repetition(codepoints, parameters.character_ngram)]),
-            words.word_statistics(cut, state["langs"], state["lexicon"], parameters.word_ngram),
-        ],
-        how="horizontal",
-    )
+    return text_rules(codepoints(state["texts"]), state["langs"], state["lexicon"], state["parameters"])
 
 
 def report(state: dict[str, Any], result: Any) -> dict[str, Any]:

@@ -6,12 +6,15 @@ string column of offsets and bytes again. A null is an empty text.
 """
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from numba import njit
+
+ASCII_BLOCK: Final = 32  # bytes that are decoded at once where all are ASCII
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -58,7 +61,7 @@ def codepoints(texts: pl.Series) -> Codepoints:
     view = utf8(texts)
     offsets = np.zeros(len(view.offsets), np.int64)
     values = np.empty(int(view.offsets[-1] - view.offsets[0]), np.uint32)
-    used = _decode(view.offsets, view.data, offsets, values)
+    used: int = _decode(view.offsets, view.data, offsets, values)
     return Codepoints(offsets, values[:used])
 
 
@@ -75,34 +78,55 @@ def _decode(
     data: Bytes,
     offsets: Ints,
     values: Points,
-) -> int:
-    used = 0
+) -> Any:
+    """Decode; `values` has room for a code point per byte. Unsigned indices spare the test for negative ones."""
+    one, two, three, block = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(ASCII_BLOCK)
+    used = np.uint64(0)
     for text in range(len(byte_offsets) - 1):
         offsets[text] = used
-        i = byte_offsets[text]
-        end = byte_offsets[text + 1]
+        i = np.uint64(byte_offsets[text])
+        end = np.uint64(byte_offsets[text + 1])
         while i < end:
             first = np.uint32(data[i])
             if first < 0x80:
-                values[used] = first
-                i += 1
-            elif first < 0xE0:
-                values[used] = ((first & 0x1F) << 6) | (data[i + 1] & 0x3F)
-                i += 2
+                while i + block <= end and _widen(data[i : i + block], values[used : used + block]):
+                    i += block
+                    used += block
+                while i < end and data[i] < 0x80:
+                    values[used] = data[i]
+                    i += one
+                    used += one
+                continue
+            if first < 0xE0:
+                values[used] = ((first & 0x1F) << 6) | (data[i + one] & 0x3F)
+                i += two
             elif first < 0xF0:
-                values[used] = ((first & 0x0F) << 12) | ((data[i + 1] & 0x3F) << 6) | (data[i + 2] & 0x3F)
-                i += 3
+                values[used] = ((first & 0x0F) << 12) | ((data[i + one] & 0x3F) << 6) | (data[i + two] & 0x3F)
+                i += three
             else:
                 values[used] = (
                     ((first & 0x07) << 18)
-                    | ((data[i + 1] & 0x3F) << 12)
-                    | ((data[i + 2] & 0x3F) << 6)
-                    | (data[i + 3] & 0x3F)
+                    | ((data[i + one] & 0x3F) << 12)
+                    | ((data[i + two] & 0x3F) << 6)
+                    | (data[i + three] & 0x3F)
                 )
-                i += 4
-            used += 1
+                i += three + one
+            used += one
     offsets[len(byte_offsets) - 1] = used
-    return used
+    return np.int64(used)
+
+
+@njit(cache=True, nogil=True)
+def _widen(
+    data: Bytes,
+    values: Points,
+) -> Any:
+    """Copy a block; return whether it is all ASCII."""
+    marks = np.uint8(0)
+    for k in range(ASCII_BLOCK):
+        values[k] = data[k]
+        marks |= data[k]
+    return marks < 0x80
 
 
 @njit(cache=True, nogil=True)

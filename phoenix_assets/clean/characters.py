@@ -40,6 +40,7 @@ SPECIAL_RANGES: Final = (
 )
 
 UNICODE_SIZE: Final = 0x110000
+LINE_END: Final = 10
 
 WHITESPACE: Final = (
     "9-D 1C-20 85 A0 1680 2000-200A 2028 2029 202F 205F 3000"  # what str.isspace() calls white space
@@ -96,33 +97,51 @@ def _character_statistics(
     special: Floats,
     short: Floats,
 ) -> None:
-    newline = 10
     for text in range(len(offsets) - 1):
-        start = offsets[text]
-        end = offsets[text + 1]
-        count = 0
-        lines = 0
-        short_lines = 0
-        first = -1
-        last = -1
-        visible = False
-        for i in range(start, end + 1):
-            c = values[i] if i < end else newline
-            kind = classes[c]
-            if c == newline:
-                count += i < end
-                if visible or first >= 0:
-                    lines += 1
-                    short_lines += first < 0 or last - first + 1 < short_length
-                first = -1
-                visible = False
-                continue
-            count += kind & 1
-            last = i if kind == 0 else last
-            if first < 0:
-                first = i if kind == 0 else -1
-                visible |= kind == 1
-        if end > start:
-            special[text] = count / (end - start)
-        if lines > 0:
-            short[text] = short_lines / lines
+        characters = values[offsets[text] : offsets[text + 1]]
+        special[text], short[text] = characters_of(characters, classes, short_length)
+
+
+@njit(cache=True, nogil=True)
+def characters_of(
+    text: Points,
+    classes: Bytes,
+    short_length: int,
+) -> tuple[float, float]:
+    """Return the shares of special characters and of short lines of one text."""
+    count = np.uint64(0)
+    lines = 0
+    short_lines = 0
+    start = 0
+    for i in range(np.uint64(len(text))):
+        c = text[i]
+        count += np.uint64(classes[c] & 1)
+        if c == LINE_END:
+            length = _line_length(text[start:i], classes)
+            lines += length >= 0
+            short_lines += 0 <= length < short_length
+            start = i + 1
+    length = _line_length(text[start:], classes)
+    lines += length >= 0
+    short_lines += 0 <= length < short_length
+    return (count / len(text) if len(text) > 0 else 0.0), (short_lines / lines if lines > 0 else 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _line_length(
+    line: Points,
+    classes: Bytes,
+) -> int:
+    """Return the characters from the first letter to the last, 0 without a letter, -1 for a line of white space."""
+    end = len(line)
+    while end > 0 and classes[line[end - 1]] != 0:
+        end -= 1
+    if end == 0:
+        for c in line:
+            if classes[c] == 1:
+                return 0
+        return -1
+    start = 0
+    while classes[line[start]] != 0:
+        start += 1
+    return end - start

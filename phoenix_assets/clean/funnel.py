@@ -5,28 +5,27 @@ is the enforced failing rule of the highest priority (ties: the order of `Rule`)
 judged, such as perplexity for a language without a model, have a null value and a true condition.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 import fasttext
 import kenlm
+import numpy as np
 import polars as pl
 
-from phoenix_assets.clean.buffers import codepoints
-from phoenix_assets.clean.characters import character_statistics
+from phoenix_assets.clean.buffers import Floats, codepoints
 from phoenix_assets.clean.config import FilterProfile, Rule, RuleSetting
 from phoenix_assets.clean.language import identify
 from phoenix_assets.clean.perplexity import perplexity
-from phoenix_assets.clean.repetition import character_repetition
-from phoenix_assets.clean.segmentation import segment
+from phoenix_assets.clean.text_rules import text_rules
 from phoenix_assets.clean.wordlists import lexicon
-from phoenix_assets.clean.words import word_statistics
 from phoenix_assets.schema import KEPT
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 # The column that holds the value of each rule.
 VALUES: Final = {
@@ -40,6 +39,8 @@ VALUES: Final = {
     Rule.SHORT_LINE: "short_lines",
     Rule.NUMBER_WORDS: "number_words",
 }
+
+BOUNDS: Final = ("above", "at_least", "below", "at_most")
 
 FUNNEL: Final = pl.Schema(
     {
@@ -81,20 +82,15 @@ def funnel(documents: pl.DataFrame, profile: FilterProfile, models: FunnelModels
 def measure(documents: pl.DataFrame, profile: FilterProfile, models: FunnelModels) -> pl.DataFrame:
     """Compute the rules' values: `doc_id`, `lang` and one Float64 column per rule, named as in `VALUES`."""
     parameters = profile.parameters
-    text = documents["text"].fill_null("")
-    points = codepoints(text)
+    points = codepoints(documents["text"])
     identified = identify(points, load_lid(models.lid), parameters.language)
     lang = identified["lang"]
     scores = perplexity(points, lang, load_kenlm(models.kenlm), parameters.perplexity_characters)
-    segmented = segment(text, lang)
-    words = points if segmented is text else codepoints(segmented)
     return documents.select("doc_id").hstack(
         [
             *identified.get_columns(),
             scores,
-            *character_statistics(points, parameters.short_line_characters).get_columns()[1:],
-            character_repetition(points, parameters.character_ngram),
-            *word_statistics(words, lang, lexicon(parameters), parameters.word_ngram)
+            *text_rules(points, lang, lexicon(parameters), parameters)
             .with_columns(pl.col("number_words").cast(pl.Float64))
             .get_columns(),
         ]
@@ -106,27 +102,55 @@ def judge(measured: pl.DataFrame, profile: FilterProfile) -> pl.DataFrame:
 
     Cheap: a threshold study judges the same values again under another profile.
     """
-    rules = list(Rule)
-    judged = measured.with_columns(
-        *(_by_language(profile, rule, _holds).alias(rule.value) for rule in rules),
-        *(_by_language(profile, rule, _failing_priority).alias(f"{rule.value}/priority") for rule in rules),
+    n, rules = measured.height, list(Rule)
+    values = measured.select(pl.col(VALUES[rule]).cast(pl.Float64).alias(rule) for rule in rules).to_numpy()
+    settings = _settings(profile)
+    of_row = measured["lang"].replace_strict(
+        list(settings), list(range(len(settings))), default=0, return_dtype=pl.Int64
     )
-    highest = pl.min_horizontal(*(f"{rule.value}/priority" for rule in rules))
-    reason = pl.coalesce(
-        *(pl.when(pl.col(f"{rule.value}/priority") == highest).then(pl.lit(rule.value)) for rule in rules),
-        pl.lit(KEPT),
-    )
-    return judged.select(
+    row = of_row.fill_null(0).to_numpy()
+    above, at_least, below, at_most = (_table(settings, rules, partial(_bound, name))[row] for name in BOUNDS)
+    # A comparison with NaN, a value that is not there or a bound that is not given, is false.
+    fails = (values <= above) | (values < at_least) | (values >= below) | (values > at_most)
+    priority = _table(settings, rules, lambda setting: setting.priority if setting.enforced else math.inf)
+    failing = np.where(fails, priority[row], math.inf)
+    kept = np.isinf(failing).all(axis=1)
+    reasons = pl.Series([rule.value for rule in rules] + [KEPT])
+    return measured.select(
         "doc_id",
         "lang",
         "lang_score",
         "perplexity",
-        kept=highest.is_null(),
-        drop_reason=reason,
-        rules_name=pl.concat_list(*(pl.lit(rule.value) for rule in rules)),
-        rules_value=pl.concat_list(*(VALUES[rule] for rule in rules)),
-        rules_cond=pl.concat_list(*(rule.value for rule in rules)),
+        kept=pl.Series(kept, dtype=pl.Boolean),
+        drop_reason=reasons.gather(np.where(kept, len(rules), failing.argmin(axis=1))),
+        rules_name=pl.Series([[rule.value for rule in rules]]).new_from_index(0, n),
+        rules_value=_lists(pl.Series(values.ravel(), nan_to_null=True), rules),
+        rules_cond=_lists(pl.Series(~fails.ravel()), rules),
     ).match_to_schema(FUNNEL)
+
+
+def _settings(profile: FilterProfile) -> dict[str, Mapping[Rule, RuleSetting]]:
+    """Return the settings of each language that has some of its own, after the common ones under ""."""
+    own = {lang: {**profile.rules, **settings} for lang, settings in sorted(profile.languages.items())}
+    return {"": profile.rules, **own}
+
+
+def _table(
+    settings: Mapping[str, Mapping[Rule, RuleSetting]],
+    rules: list[Rule],
+    entry: Callable[[RuleSetting], float],
+) -> Floats:
+    """Return `entry` of each language's setting of each rule: a row a language, a column a rule."""
+    return np.array([[entry(of_lang[rule]) for rule in rules] for of_lang in settings.values()], np.float64)
+
+
+def _bound(name: str, setting: RuleSetting) -> float:
+    return setting.given().get(name, math.nan)
+
+
+def _lists(values: pl.Series, rules: list[Rule]) -> pl.Series:
+    """Return a list of a value a rule for each document."""
+    return values.reshape((-1, len(rules))).arr.to_list()
 
 
 @lru_cache(maxsize=2)
@@ -152,30 +176,3 @@ def load_kenlm(paths: tuple[tuple[str, Path], ...]) -> dict[str, Any]:
 def _identity(path: Path) -> tuple[int, int]:
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size
-
-
-def _holds(value: pl.Expr, setting: RuleSetting) -> pl.Expr:
-    """Return whether `value` satisfies every bound; a null value does."""
-    compare = {"above": value.gt, "at_least": value.ge, "below": value.lt, "at_most": value.le}
-    holds = pl.all_horizontal(
-        *(compare[name](bound) for name, bound in setting.given().items()), pl.lit(True)
-    )
-    return holds.fill_null(True)
-
-
-def _failing_priority(value: pl.Expr, setting: RuleSetting) -> pl.Expr:
-    """Return the rule's priority where it fails and is enforced, else null."""
-    if not setting.enforced:
-        return pl.lit(None, pl.Int32)
-    return pl.when(~_holds(value, setting)).then(pl.lit(setting.priority, pl.Int32))
-
-
-def _by_language(profile: FilterProfile, rule: Rule, outcome: Any) -> pl.Expr:
-    value = pl.col(VALUES[rule])
-    expression: pl.Expr = outcome(value, profile.rules[rule])
-    for lang, settings in sorted(profile.languages.items()):
-        if rule in settings:
-            expression = (
-                pl.when(pl.col("lang") == lang).then(outcome(value, settings[rule])).otherwise(expression)
-            )
-    return expression

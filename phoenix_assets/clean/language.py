@@ -77,26 +77,19 @@ def identify(texts: Codepoints | pl.Series, model: Any, config: LanguageParamete
     points = texts if isinstance(texts, Codepoints) else codepoints(texts)
     pieces = cut_pieces(points, config)
     labels, probabilities = model.f.multilinePredict(pieces.texts.to_list(), 1, 0.0, "strict")
-    names = pl.Series([label[0] if label else "" for label in labels], dtype=pl.String).str.strip_prefix(
-        LABEL_PREFIX
-    )
-    codes = names.unique().sort()
-    probability = np.array([p[0] if len(p) else 0.0 for p in probabilities], np.float64).clip(0.0, 1.0)
+    names = [label[0].removeprefix(LABEL_PREFIX) if label else "" for label in labels]
+    codes = sorted(set(names))
+    numbers = {code: number for number, code in enumerate(codes)}
+    label = np.fromiter(map(numbers.__getitem__, names), np.int64, len(names))
+    probability = np.array([p.item() if len(p) else 0.0 for p in probabilities], np.float64).clip(0.0, 1.0)
     best = np.full(len(points), -1, np.int64)
     score = np.zeros(len(points), np.float64)
-    label = codes.search_sorted(names).to_numpy().astype(np.int64) if len(names) else np.zeros(0, np.int64)
     _vote(
         pieces.document, pieces.opening, pieces.weight, label, probability, config.foreign_above, best, score
     )
-    known = pl.Series(best)
-    lang = (
-        codes.gather(known.clip(0))
-        if len(codes)
-        else pl.Series([""], dtype=pl.String).new_from_index(0, len(known))
-    )
-    return pl.DataFrame({"lang": lang, "lang_score": score}).with_columns(
-        pl.when(known >= 0).then("lang").otherwise(pl.lit("")).alias("lang")
-    )
+    # The last one is for texts that had nothing to read: `best` is -1 there.
+    lang = pl.Series("lang", [*codes, ""], dtype=pl.String).gather(np.where(best < 0, len(codes), best))
+    return pl.DataFrame([lang, pl.Series("lang_score", score)])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Word lists as hash tables.
 
-A phrase's hash extends the hash of its first words by the next word's. A language's table knows for a hash whether it is a stop word, a flagged word or phrase, or
-the beginning of a flagged phrase, so phrases are found by walking on while the beginning is known.
+A phrase's hash extends the hash of its first words by the next word's. A language's table knows for a hash whether it
+is a stop word, a flagged word or phrase, or the beginning of a flagged phrase, so phrases are found by walking on
+while the beginning is known.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,11 +11,18 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from phoenix_assets.clean.buffers import Bytes, Hashes, Ints, codepoints
-from phoenix_assets.clean.segmentation import segment
-from phoenix_assets.clean.words import FLAGGED, FLAGGED_PREFIX, STOPWORD, Lexicon, extend, word_hashes
+from phoenix_assets.clean.buffers import Hashes, Ints, codepoints
+from phoenix_assets.clean.words import (
+    FLAGGED,
+    FLAGGED_PREFIX,
+    KIND_BITS,
+    STOPWORD,
+    Lexicon,
+    extend,
+    word_hashes,
+)
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 
 def build_lexicon(
@@ -36,12 +44,11 @@ def build_lexicon(
                 key = int(extend(np.uint64(key), np.uint64(word))) if position else word
                 table[key] = table.get(key, 0) | (FLAGGED if position == len(phrase) - 1 else FLAGGED_PREFIX)
         tables.append(table)
-    starts, keys, kinds = _open_tables(tables)
+    starts, entries = _open_tables(tables)
     return Lexicon(
         languages={lang: i for i, lang in enumerate(languages)},
         starts=starts,
-        keys=keys,
-        kinds=kinds,
+        entries=entries,
         longest_phrase=longest,
         has_stopwords=frozenset(lang for lang in languages if stopwords.get(lang)),
         has_flagged=frozenset(lang for lang in languages if flagged.get(lang)),
@@ -49,24 +56,19 @@ def build_lexicon(
 
 
 def _phrase_hashes(lang: str, phrases: Collection[str]) -> list[tuple[int, ...]]:
-    texts = pl.Series(sorted(phrases), dtype=pl.String)
-    segmented = segment(texts, pl.Series([lang], dtype=pl.String).new_from_index(0, len(texts)))
-    rows = word_hashes(codepoints(segmented))
+    texts = codepoints(pl.Series(sorted(phrases), dtype=pl.String))
+    rows = word_hashes(texts, pl.Series([lang], dtype=pl.String).new_from_index(0, len(texts)))
     return [tuple(int(word) for word in row) for row in rows if len(row)]
 
 
-def _open_tables(
-    tables: Sequence[Mapping[int, int]],
-) -> tuple[Ints, Hashes, Bytes]:
-    sizes = [1 << max(4, (4 * len(table)).bit_length()) for table in tables]
+def _open_tables(tables: Sequence[Mapping[int, int]]) -> tuple[Ints, Hashes]:
+    sizes = [1 << max(4, (8 * len(table)).bit_length()) for table in tables]
     starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
-    keys = np.zeros(int(starts[-1]), np.uint64)
-    kinds = np.zeros(int(starts[-1]), np.uint8)
+    entries = np.zeros(int(starts[-1]), np.uint64)
     for start, size, table in zip(starts[:-1], sizes, tables, strict=True):
         for key, kind in sorted(table.items()):
-            slot = key & (size - 1)
-            while kinds[start + slot]:
+            slot = (key >> 3) & (size - 1)
+            while entries[start + slot]:
                 slot = (slot + 1) & (size - 1)
-            keys[start + slot] = key
-            kinds[start + slot] = kind
-    return starts, keys, kinds
+            entries[start + slot] = key & ~KIND_BITS | kind
+    return starts, entries

@@ -17,12 +17,15 @@ import polars as pl
 from numba import njit
 
 from phoenix_assets.clean.buffers import Bytes, Codepoints, Ints, Points, codepoints, column, write_codepoint
-from phoenix_assets.clean.characters import UNICODE_SIZE, WHITESPACE, character_table
+from phoenix_assets.clean.characters import LINE_END, UNICODE_SIZE, WHITESPACE, character_table
 from phoenix_assets.clean.words import lower_table
 
 KERNEL_VERSION: Final = "1"
 
 BY_CHARACTER: Final = frozenset({"zh", "yue", "wuu", "ja"})
+CLASS_SHIFT: Final = 24  # of a character's class in its traits
+POINT_BITS: Final = (1 << CLASS_SHIFT) - 1
+BLANK: Final = ord(" ")
 MARK, WORD, SPACE = 0, 1, 2  # classes of characters: a token of its own, part of a word, between tokens
 LAST_LETTER: Final = 0x323B0  # beyond lie tags, selectors and private use
 
@@ -61,8 +64,7 @@ def tokenize(
         chosen,
         limit,
         lang in BY_CHARACTER,
-        _token_classes(),
-        _folded(),
+        _token_traits(),
         data,
         offsets,
         document,
@@ -89,9 +91,12 @@ def perplexity(
     count = np.zeros(len(points), np.float64)
     for lang in sorted(models):
         rows = (langs == lang).fill_null(False).arg_true().to_numpy().astype(np.int64)
+        if len(rows) == 0:
+            continue
         cut = tokenize(points, lang, max_chars=max_chars, rows=rows)
         # KenLM's binding takes UTF-8 bytes as they are, and adds the sentence end.
-        scores = np.fromiter(map(models[lang].score, cut.lines.cast(pl.Binary)), np.float64, len(cut.lines))
+        lines = cut.lines.cast(pl.Binary).to_list()
+        scores = np.fromiter(map(models[lang].score, lines), np.float64, len(lines))
         log10 += np.bincount(cut.document, weights=scores, minlength=len(points))
         count += np.bincount(cut.document, weights=cut.tokens + 1, minlength=len(points))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -99,25 +104,23 @@ def perplexity(
 
 
 @cache
-def _token_classes() -> Bytes:
-    classes = np.full(UNICODE_SIZE, MARK, np.uint8)
-    # Letters, combining marks and digits make words, as \w does.
-    categories = (unicodedata.category(chr(point)) for point in range(LAST_LETTER))
-    classes[:LAST_LETTER] = np.fromiter((c[0] in "LMN" for c in categories), np.uint8, LAST_LETTER) * WORD
+def _token_traits() -> npt.NDArray[np.uint32]:
+    """Return each code point's lower case ("0" for decimal digits) in the low bits, its class above."""
+    folded = np.arange(UNICODE_SIZE, dtype=np.uint32)
+    folded[: len(lower_table())] = lower_table()
+    classes = np.full(UNICODE_SIZE, MARK, np.uint32)
+    for point in range(LAST_LETTER):
+        character = chr(point)
+        if character.isdecimal():
+            folded[point] = ord("0")
+        # Letters, combining marks and digits make words, as \w does.
+        if unicodedata.category(character)[0] in "LMN":
+            classes[point] = WORD
     classes[ord("_")] = WORD
     classes[character_table(WHITESPACE)] = SPACE
-    return classes
-
-
-@cache
-def _folded() -> npt.NDArray[np.int32]:
-    """Return each code point's lower case, "0" for decimal digits."""
-    folded = np.arange(UNICODE_SIZE, dtype=np.int32)
-    folded[: len(lower_table())] = lower_table()
-    for point in range(LAST_LETTER):
-        if chr(point).isdecimal():
-            folded[point] = ord("0")
-    return folded
+    traits = folded | classes << np.uint32(CLASS_SHIFT)
+    traits.setflags(write=False)
+    return traits
 
 
 @njit(cache=True, nogil=True)
@@ -127,38 +130,58 @@ def _tokenize(
     rows: Ints,
     limit: int,
     by_character: bool,
-    classes: Bytes,
-    folded: npt.NDArray[np.int32],
+    traits: npt.NDArray[np.uint32],
     data: Bytes,
     offsets: Ints,
     document: Ints,
     tokens: Ints,
 ) -> int:
-    mark, word, space, newline, blank = 0, 1, 2, 10, 32
+    one, space, mark, word = np.uint32(1), np.uint32(SPACE), np.uint32(MARK), np.uint32(WORD)
     lines = 0
-    used = 0
+    used = np.uint64(0)
     for row in rows:
-        end = min(in_offsets[row + 1], in_offsets[row] + limit)
-        count = 0
+        text = values[in_offsets[row] : min(in_offsets[row + 1], in_offsets[row] + limit)]
+        count = np.uint32(0)
         before = space
-        for i in range(in_offsets[row], end + 1):
-            c = values[i] if i < end else newline
-            if c == newline:
-                if count > 0:
-                    document[lines] = row
-                    tokens[lines] = count
-                    lines += 1
-                    offsets[lines] = used
-                count = 0
+        for i in range(np.uint64(len(text))):
+            c = text[i]
+            if c == LINE_END:
+                lines = _end_line(lines, row, count, used, document, tokens, offsets)
+                count = np.uint32(0)
                 before = space
                 continue
-            kind = classes[c]
-            if kind != space:
-                if by_character or kind == mark or before != word:
-                    if count > 0:
-                        data[used] = blank
-                        used += 1
-                    count += 1
-                used = write_codepoint(folded[c], data, used)
+            trait = traits[c]
+            kind = trait >> np.uint32(CLASS_SHIFT)
+            point = trait & np.uint32(POINT_BITS)
+            begins = (kind != space) & (by_character | (kind == mark) | (before != word))
+            # What comes next is written over a blank that was not needed.
+            data[used] = BLANK
+            used += np.uint64(begins & (count > 0))
+            count += one if begins else np.uint32(0)
+            if point < 0x80:
+                data[used] = point
+                used += np.uint64(kind != space)
+            elif kind != space:
+                used = np.uint64(write_codepoint(point, data, np.int64(used)))
             before = kind
+        lines = _end_line(lines, row, count, used, document, tokens, offsets)
+    return lines
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _end_line(
+    lines: int,
+    row: int,
+    count: Any,
+    used: Any,
+    document: Ints,
+    tokens: Ints,
+    offsets: Ints,
+) -> int:
+    """Note a line of `count` tokens that ends at `data[used]`, if it has any; return how many lines there are."""
+    if count > 0:
+        document[lines] = row
+        tokens[lines] = count
+        lines += 1
+        offsets[lines] = used
     return lines

@@ -6,15 +6,14 @@ A profile can add words or take some away. `lexicon` builds the hash tables the 
 
 import json
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from phoenix_assets.clean.config import FunnelParameters
 from phoenix_assets.clean.lexicon import build_lexicon
+from phoenix_assets.clean.package_data import package_folder
 from phoenix_assets.clean.segmentation import SEGMENTED_LANGUAGES
 from phoenix_assets.clean.words import Lexicon
-from phoenix_assets.errors import ConfigError
 
 KERNEL_VERSION: Final = "1"
 
@@ -26,11 +25,11 @@ FLAGGED_LANGUAGES: Final = (
 @lru_cache(maxsize=1)
 def stopwords() -> dict[str, frozenset[str]]:
     """Return the stop words of each language, by ISO 639-1 code. Raises ConfigError if a package is missing."""
-    text = (_package_folder("stopwordsiso") / "stopwords-iso.json").read_text("utf-8")
+    text = (package_folder("stopwordsiso") / "stopwords-iso.json").read_text("utf-8")
     lists = {lang: frozenset(words) for lang, words in json.loads(text).items()}
     chinese = {
         line.strip()
-        for path in sorted((_package_folder("naive_stopwords") / "data").glob("*_stopwords.txt"))
+        for path in sorted((package_folder("naive_stopwords") / "data").glob("*_stopwords.txt"))
         for line in path.read_text("utf-8").splitlines()
     }
     lists["zh"] = lists["zh"] | (chinese - {""})
@@ -40,7 +39,7 @@ def stopwords() -> dict[str, frozenset[str]]:
 @lru_cache(maxsize=1)
 def flagged_words() -> dict[str, frozenset[str]]:
     """Return LDNOOBW's words of each language. Raises ConfigError if the package is missing."""
-    folder = _package_folder("expletives") / "data" / "sources"
+    folder = package_folder("expletives") / "data" / "sources"
     return {lang: _lines(folder / f"ldnoobw-{lang}.txt") for lang in FLAGGED_LANGUAGES}
 
 
@@ -69,10 +68,3 @@ def lexicon(parameters: FunnelParameters) -> Lexicon:
 def _lines(path: Path) -> frozenset[str]:
     lines = (line.strip() for line in path.read_text("utf-8").splitlines())
     return frozenset(line for line in lines if line and not line.startswith("#"))
-
-
-def _package_folder(name: str) -> Path:
-    spec = find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(f"the package {name!r}, which carries word lists, is not installed; run `make`")
-    return Path(spec.submodule_search_locations[0])

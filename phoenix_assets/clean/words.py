@@ -2,9 +2,9 @@
 
 A *word* is a run between white space, lower-cased character by character, stripped of special characters on both
 sides; what is empty then is no word (BLOOM, bigscience-workshop/data_tooling, ac_dc/filtering.py). BLOOM cuts Chinese
-with a sentencepiece model of its own; here `segmentation.segment` cuts it with jieba's dictionary, so numbers of
-Chinese words differ from BLOOM's by some percent. Words are compared by 64-bit hashes, word n-grams by all of
-their words' hashes, so a false match needs a collision of 64 bits within one text or with one word list.
+with a sentencepiece model of its own; here `segmentation` cuts it with jieba's dictionary, so numbers of Chinese
+words differ from BLOOM's. Words are compared by 64-bit hashes, word n-grams by all of
+their words' hashes, so a false match needs a collision of 64 bits within one text, or of 61 with one word list.
 """
 
 from collections.abc import Mapping
@@ -17,93 +17,110 @@ import numpy.typing as npt
 import polars as pl
 from numba import njit
 
-from phoenix_assets.clean.buffers import Bytes, Codepoints, Floats, Hashes, Ints, Points
-from phoenix_assets.clean.characters import class_table
+from phoenix_assets.clean.buffers import Codepoints, Floats, Hashes, Ints, Points
+from phoenix_assets.clean.characters import UNICODE_SIZE, class_table
+from phoenix_assets.clean.dictionary import dictionary
+from phoenix_assets.clean.ngrams import repeated_ngrams, scratch
+from phoenix_assets.clean.segmentation import cut_words, segmented
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 CASED_CODEPOINTS: Final = 0x1E944  # no character beyond has another case
+
+CLASS_SHIFT: Final = 24  # of a character's class in its traits; its lower case is below
 
 # What a table of a lexicon knows about the hash of a word or of a phrase's first words.
 STOPWORD: Final = 1
 FLAGGED: Final = 2
 FLAGGED_PREFIX: Final = 4
+KIND_BITS: Final = 7
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Word lists of several languages as hash tables: language i has the slots `starts[i]` to `starts[i + 1]`."""
+    """Word lists of several languages as hash tables: language i has the slots `starts[i]` to `starts[i + 1]`.
+
+    A word's entry is its hash with what is known about it in its lowest bits, those of `KIND_BITS`.
+    """
 
     languages: Mapping[str, int]
     starts: Ints
-    keys: Hashes
-    kinds: Bytes
+    entries: Hashes
     longest_phrase: int
     has_stopwords: frozenset[str]
     has_flagged: frozenset[str]
 
 
-def word_statistics(words: Codepoints, langs: pl.Series, lexicon: Lexicon, word_ngram: int) -> pl.DataFrame:
-    """Count the words of segmented texts.
+def word_statistics(texts: Codepoints, langs: pl.Series, lexicon: Lexicon, word_ngram: int) -> pl.DataFrame:
+    """Count the words of texts in the languages `langs`.
 
     Returns one row a text: `number_words` Int64; `word_repetition` Float64, occurrences of word n-grams that occur
     more than once over occurrences of all; `stopwords` and `flagged_words` Float64, matches over words, at most 1.0,
     null where the text's language has no list. A phrase of the flagged list counts once where it starts.
     A text without words (or, for repetition, without n-grams) has 0.0.
     """
-    n = len(words)
-    lexicon_index = langs.replace_strict(
+    inputs = word_inputs(texts, langs, lexicon)
+    counting = scratch(int(np.diff(texts.offsets).max(initial=0))).arrays()
+    number, ratios = np.zeros(len(texts), np.int64), np.zeros((3, len(texts)), np.float64)
+    _word_statistics(texts.offsets, texts.values, inputs, word_ngram, counting, number, ratios)
+    return pl.DataFrame(word_columns(number, ratios, langs, lexicon))
+
+
+def word_inputs(texts: Codepoints, langs: pl.Series, lexicon: Lexicon) -> tuple[Any, ...]:
+    """Return what `words_of` reads, for all texts together."""
+    longest = int(np.diff(texts.offsets).max(initial=0))
+    index = langs.replace_strict(
         list(lexicon.languages), list(lexicon.languages.values()), default=-1, return_dtype=pl.Int64
-    ).fill_null(-1)
-    longest = int(np.diff(words.offsets).max(initial=0)) // 2 + 2
-    slots = 1 << max(4, int(2 * longest - 1).bit_length())
-    number = np.zeros(n, np.int64)
-    ratios = np.zeros((3, n), np.float64)
-    _word_statistics(
-        words.offsets,
-        words.values,
-        class_table(),
-        lower_table(),
-        lexicon_index.to_numpy(),
+    )
+    return (
+        segmented(langs),
+        _cutting(longest),
+        index.fill_null(-1).to_numpy(),
         lexicon.starts,
-        lexicon.keys,
-        lexicon.kinds,
+        lexicon.entries,
         lexicon.longest_phrase,
-        word_ngram,
-        np.empty(longest, np.uint64),
-        np.empty(slots, np.int32),
-        np.empty(slots, np.int32),
-        number,
-        ratios,
-    )
-    has_stopwords, has_flagged = (
-        langs.is_in(list(listed)).fill_null(False) for listed in (lexicon.has_stopwords, lexicon.has_flagged)
-    )
-    return pl.DataFrame(
-        {
-            "number_words": number,
-            "word_repetition": ratios[0],
-            "stopwords": ratios[1],
-            "flagged_words": ratios[2],
-        }
-    ).select(
-        "number_words",
-        "word_repetition",
-        pl.when(has_stopwords).then("stopwords").alias("stopwords"),
-        pl.when(has_flagged).then("flagged_words").alias("flagged_words"),
+        np.empty(longest + 1, np.uint64),
     )
 
 
-def word_hashes(texts: Codepoints) -> list[Hashes]:
-    """Return the hashes of the words of each segmented text, in order."""
-    longest = int(np.diff(texts.offsets).max(initial=0)) // 2 + 2
-    scratch = np.empty(longest, np.uint64)
-    tables = (class_table(), lower_table())
+def word_columns(number: Ints, ratios: Floats, langs: pl.Series, lexicon: Lexicon) -> list[pl.Series]:
+    """Return the columns of `word_statistics` from the results of `words_of`."""
+    stopwords, flagged = (
+        pl.select(pl.when(langs.is_in(list(listed))).then(pl.Series(name, values))).to_series()
+        for name, values, listed in (
+            ("stopwords", ratios[1], lexicon.has_stopwords),
+            ("flagged_words", ratios[2], lexicon.has_flagged),
+        )
+    )
+    return [pl.Series("number_words", number), pl.Series("word_repetition", ratios[0]), stopwords, flagged]
+
+
+def word_hashes(texts: Codepoints, langs: pl.Series) -> list[Hashes]:
+    """Return the hashes of the words of each text, in order."""
+    longest = int(np.diff(texts.offsets).max(initial=0))
+    found = np.empty(longest + 1, np.uint64)
+    cutting = _cutting(longest)
     hashes = []
-    for start, end in zip(texts.offsets[:-1], texts.offsets[1:], strict=True):
-        count = _hash_words(texts.values, start, end, *tables, scratch)
-        hashes.append(scratch[:count].copy())
+    for start, end, cut in zip(texts.offsets[:-1], texts.offsets[1:], segmented(langs), strict=True):
+        count = _hash_words(texts.values[start:end], cut, cutting, found)
+        hashes.append(found[:count].copy())
     return hashes
+
+
+def _cutting(longest: int) -> tuple[Any, ...]:
+    """Return what `_hash_words` reads, and memory for texts of up to `longest` characters."""
+    memory = np.empty(longest + 1, np.float64), np.empty(longest + 1, np.int64)
+    return _trait_table(), *dictionary().arrays(), *memory
+
+
+@cache
+def _trait_table() -> npt.NDArray[np.uint32]:
+    """Return the lower case of each code point in the low bits, its class of `class_table` above."""
+    traits = np.arange(UNICODE_SIZE, dtype=np.uint32)
+    traits[:CASED_CODEPOINTS] = lower_table()
+    traits |= class_table().astype(np.uint32) << np.uint32(CLASS_SHIFT)
+    traits.setflags(write=False)
+    return traits
 
 
 @cache
@@ -138,144 +155,133 @@ def extend(
 
 @njit(cache=True, nogil=True)
 def _hash_words(
-    values: Points,
-    start: int,
-    end: int,
-    classes: Bytes,
-    lower: npt.NDArray[np.int32],
+    text: Points,
+    cut: bool,
+    cutting: Any,
     hashes: Hashes,
-) -> int:
-    space = 2
-    special = 1
-    count = 0
-    i = start
-    while i < end:
-        while i < end and classes[values[i]] & space:
-            i += 1
-        first = i
-        while i < end and not classes[values[i]] & space:
-            i += 1
-        last = i
-        while first < last and classes[values[first]] & special:
-            first += 1
-        while last > first and classes[values[last - 1]] & special:
-            last -= 1
-        if first < last:
-            word = np.uint64(0x243F6A8885A308D3)
-            for k in range(first, last):
-                c = values[k]
-                if c < len(lower):
-                    c = lower[c]
-                word = word * np.uint64(0x9E3779B97F4A7C15) + np.uint64(c)
-            hashes[count] = _mix(word)
-            count += 1
-    return count
+) -> Any:
+    """Hash the words of a text, cut by the dictionary or at white space; return how many there are.
+
+    `hashes` has room for a word per character and one more. A word's hash so far goes on only at letters and
+    after one, and is kept as of its last letter, so that special characters around it do not count.
+    """
+    traits, entries, bitmap, singles, weights, in_run, scores, ends = cutting
+    point, white = np.uint32((1 << CLASS_SHIFT) - 1), np.uint32(2 << CLASS_SHIFT)
+    seed, multiplier = np.uint64(0x243F6A8885A308D3), np.uint64(0x9E3779B97F4A7C15)
+    one = np.uint64(1)
+    count = np.uint64(0)
+    word = stripped = seed
+    if not cut:
+        for i in range(np.uint64(len(text))):
+            trait = traits[text[i]]
+            letter = trait <= point
+            word = word * multiplier + np.uint64(trait & point) if letter or stripped != seed else seed
+            stripped = word if letter else stripped
+            if trait & white:
+                hashes[count] = stripped
+                count += np.uint64(stripped != seed)
+                word = stripped = seed
+        hashes[count] = stripped
+        count += np.uint64(stripped != seed)
+    else:
+        at = np.uint64(0)
+        cuts = np.uint64(cut_words(text, entries, bitmap, singles, weights, in_run, scores, ends))
+        for k in range(cuts):
+            word = stripped = seed
+            after = np.uint64(ends[k])
+            while at < after:
+                trait = traits[text[at]]
+                letter = trait <= point
+                word = word * multiplier + np.uint64(trait & point) if letter or stripped != seed else seed
+                stripped = word if letter else stripped
+                at += one
+            hashes[count] = stripped
+            count += np.uint64(stripped != seed)
+    for k in range(count):
+        hashes[k] = _mix(hashes[k])
+    return np.int64(count)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _lookup(
     key: Any,
-    start: int,
-    end: int,
-    keys: Hashes,
-    kinds: Bytes,
+    table: Hashes,
 ) -> Any:
-    mask = np.uint64(end - start - 1)
-    slot = key & mask
-    while kinds[start + np.int64(slot)]:
-        if keys[start + np.int64(slot)] == key:
-            return kinds[start + np.int64(slot)]
+    """Return what a language's table knows about the hash `key`, 0: nothing."""
+    mask = np.uint64(len(table) - 1)
+    kind_bits = np.uint64(KIND_BITS)
+    slot = (key >> np.uint64(3)) & mask
+    entry = table[slot]
+    while (entry ^ key) > kind_bits and entry != 0:
         slot = (slot + np.uint64(1)) & mask
-    return np.uint8(0)
+        entry = table[slot]
+    return (entry & kind_bits) if entry != 0 else entry
 
 
 @njit(cache=True, nogil=True)
-def _repeated_ngrams(
+def _count_listed(
     hashes: Hashes,
     count: int,
+    table: Hashes,
+    longest_phrase: int,
+) -> tuple[Any, int]:
+    """Return how many of the first `count` words are stop words, and where how many flagged phrases start."""
+    stopwords = np.uint64(0)
+    flagged = 0
+    one, end = np.uint64(1), np.uint64(count)
+    for i in range(end):
+        key = hashes[i]
+        kind = _lookup(key, table)
+        stopwords += kind & np.uint64(STOPWORD)
+        k = i + one
+        while kind & np.uint64(FLAGGED | FLAGGED_PREFIX):
+            if kind & np.uint64(FLAGGED):
+                flagged += 1
+                break
+            if k - i >= longest_phrase or k >= end:
+                break
+            key = extend(key, hashes[k])
+            kind = _lookup(key, table)
+            k += one
+    return np.int64(stopwords), flagged
+
+
+@njit(cache=True, nogil=True)
+def words_of(
+    row: int,
+    text: Points,
+    inputs: Any,
     ngram: int,
-    first: npt.NDArray[np.int32],
-    counts: npt.NDArray[np.int32],
-) -> float:
+    counting: Any,
+    number: Ints,
+    ratios: Floats,
+) -> None:
+    """Write the values of the text in row `row`; `counting` are the arrays of a `Scratch`."""
+    cut, cutting, lexicon_index, starts, entries, longest_phrase, hashes = inputs
+    count = _hash_words(text, cut[row], cutting, hashes)
+    number[row] = count
     total = count - ngram + 1
-    bits = 4
-    while (1 << bits) < 2 * total:
-        bits += 1
-    mask = np.uint64((1 << bits) - 1)
-    counts[: 1 << bits] = 0
-    multiplier = np.uint64(0x9E3779B97F4A7C15)
-    leaving = np.uint64(1)
-    rolling = np.uint64(0)
-    for i in range(ngram):
-        leaving *= multiplier
-        rolling = rolling * multiplier + hashes[i]
-    repeated = 0
-    for i in range(total):
-        if i > 0:
-            rolling = rolling * multiplier + hashes[i + ngram - 1] - leaving * hashes[i - 1]
-        slot = (rolling ^ (rolling >> np.uint64(32))) & mask
-        while True:
-            if counts[slot] == 0:
-                counts[slot] = 1
-                first[slot] = i
-                break
-            known = first[slot]
-            same = True
-            for k in range(ngram):
-                if hashes[known + k] != hashes[i + k]:
-                    same = False
-                    break
-            if same:
-                counts[slot] += 1
-                repeated += 2 if counts[slot] == 2 else 1
-                break
-            slot = (slot + np.uint64(1)) & mask
-    return repeated / total
+    if total > 0:
+        _, repeated = repeated_ngrams(hashes, 0, total, ngram, *counting)
+        ratios[0, row] = counting[-1][:repeated].sum() / total
+    index = lexicon_index[row]
+    if count > 0 and index >= 0:
+        table = entries[starts[index] : starts[index + 1]]
+        stopwords, flagged = _count_listed(hashes, count, table, longest_phrase)
+        ratios[1, row] = min(1.0, stopwords / count)
+        ratios[2, row] = min(1.0, flagged / count)
 
 
 @njit(cache=True, nogil=True)
 def _word_statistics(
     offsets: Ints,
     values: Points,
-    classes: Bytes,
-    lower: npt.NDArray[np.int32],
-    lexicon_index: Ints,
-    starts: Ints,
-    keys: Hashes,
-    kinds: Bytes,
-    longest_phrase: int,
+    inputs: Any,
     ngram: int,
-    hashes: Hashes,
-    first: npt.NDArray[np.int32],
-    counts: npt.NDArray[np.int32],
+    counting: Any,
     number: Ints,
     ratios: Floats,
 ) -> None:
-    for text in range(len(offsets) - 1):
-        count = _hash_words(values, offsets[text], offsets[text + 1], classes, lower, hashes)
-        number[text] = count
-        if count >= ngram:
-            ratios[0, text] = _repeated_ngrams(hashes, count, ngram, first, counts)
-        lexicon = lexicon_index[text]
-        if count == 0 or lexicon < 0:
-            continue
-        start = starts[lexicon]
-        end = starts[lexicon + 1]
-        stopwords = 0
-        flagged = 0
-        for i in range(count):
-            key = hashes[i]
-            kind = _lookup(key, start, end, keys, kinds)
-            stopwords += kind & 1
-            k = 1
-            while kind:
-                if kind & 2:
-                    flagged += 1
-                    break
-                if not kind & 4 or k >= longest_phrase or i + k >= count:
-                    break
-                key = extend(key, hashes[i + k])
-                kind = _lookup(key, start, end, keys, kinds)
-                k += 1
-        ratios[1, text] = min(1.0, stopwords / count)
-        ratios[2, text] = min(1.0, flagged / count)
+    for row in range(len(offsets) - 1):
+        text = values[offsets[row] : offsets[row + 1]]
+        words_of(row, text, inputs, ngram, counting, number, ratios)

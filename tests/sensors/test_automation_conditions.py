@@ -24,6 +24,7 @@ class Graph:
     versions: dict[str, str] = field(default_factory=dict)
     during: dict[str, Callable[[], Any]] = field(default_factory=dict)  # called while the asset is being made
     broken: set[str] = field(default_factory=set)
+    unsound: set[str] = field(default_factory=set)  # what fails its check
     kernel: str = "1"
     cursor: Any = None
 
@@ -47,12 +48,18 @@ class Graph:
             config = {"kernel": self.kernel} if key == "cc/filtered" else {}
 
             @dg.asset(**declared(key, room="room", kernels=(), config=config, description="", **settings))
-            def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+            def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
                 place = f"{key}[{context.partition_key}]" if context.has_partition_key else key
                 self.during.get(key, lambda: None)()
                 if place in self.broken:
                     raise dg.Failure(place)
-                return dg.MaterializeResult(data_version=dg.DataVersion(self.versions.get(place, "1")))
+                checks = (
+                    [dg.AssetCheckResult(passed=place not in self.unsound)]
+                    if "conserves_rows" in settings
+                    else []
+                )
+                version = dg.DataVersion(self.versions.get(place, "1"))
+                return dg.MaterializeResult(data_version=version, check_results=checks)
 
             return made
 
@@ -66,8 +73,9 @@ class Graph:
                 asset("cc/signatures", deps=["cc/filtered"], partitions=PARTITIONS),
                 asset("dedup/index", deps=["cc/signatures"]),
                 asset("cc/deduped", deps=["cc/filtered", "dedup/index"], partitions=PARTITIONS, automation=decided),
-                asset("cc/tagged", deps=["cc/deduped"], partitions=PARTITIONS),
-                asset("mix/v3", deps=["cc/tagged"]),
+                asset("cc/tagged", deps=["cc/deduped"], partitions=PARTITIONS, conserves_rows=True),
+                asset("qa/tagged", partitions=deliveries("qa"), conserves_rows=True),  # has no deliveries
+                asset("mix/v3", deps=["cc/tagged", "qa/tagged"]),
                 asset("tokens/v3", deps=["mix/v3"]),
                 asset("train/demo", deps=["tokens/v3"], automation=None),
             ]
@@ -271,6 +279,15 @@ def test_decisions_wait_for_an_index_that_failed(made: Graph) -> None:
     made.broken = set()
     made.make(["dedup/index"])
     assert made.work() == [["cc/deduped[c]", "cc/tagged[c]"], ["mix/v3"]]
+
+
+def test_what_fails_its_check_goes_into_no_mixture_until_it_passes(made: Graph) -> None:
+    made.unsound = {"cc/tagged[c]"}
+    made.land("c")
+    assert made.work() == places("c")[:3]
+    made.unsound = set()
+    made.make(["cc/tagged"], "c")
+    assert made.work() == [["mix/v3"]]
 
 
 def test_training_never_starts_by_itself(made: Graph) -> None:

@@ -1,0 +1,66 @@
+"""The rules that read nothing but text, computed together.
+
+Text for text, not rule for rule: a text is fetched from memory once and is in the near cache for all of its rules.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numba import njit
+
+from phoenix_assets.clean.buffers import Bytes, Codepoints, Floats, Ints, Points
+from phoenix_assets.clean.characters import characters_of, class_table
+from phoenix_assets.clean.config import FunnelParameters
+from phoenix_assets.clean.ngrams import scratch
+from phoenix_assets.clean.repetition import repetition_of
+from phoenix_assets.clean.words import Lexicon, word_columns, word_inputs, words_of
+
+KERNEL_VERSION: Final = "1"
+
+
+def text_rules(
+    texts: Codepoints, langs: pl.Series, lexicon: Lexicon, parameters: FunnelParameters
+) -> pl.DataFrame:
+    """Compute the text rules of each text in the language of `langs`.
+
+    Returns one row a text with the columns of `character_statistics` (without `characters`), `character_repetition`
+    and `word_statistics`, which say what they mean; values are equal to theirs.
+    """
+    n = len(texts)
+    characters, ratios = np.zeros((3, n), np.float64), np.zeros((3, n), np.float64)
+    number = np.zeros(n, np.int64)
+    _text_rules(
+        texts.offsets,
+        texts.values,
+        class_table(),
+        (parameters.short_line_characters, parameters.character_ngram, parameters.word_ngram),
+        word_inputs(texts, langs, lexicon),
+        scratch(int(np.diff(texts.offsets).max(initial=0))).arrays(),
+        characters,
+        number,
+        ratios,
+    )
+    names = ("special_characters", "short_lines", "character_repetition")
+    own = [pl.Series(name, values) for name, values in zip(names, characters, strict=True)]
+    return pl.DataFrame([*own, *word_columns(number, ratios, langs, lexicon)])
+
+
+@njit(cache=True, nogil=True)
+def _text_rules(
+    offsets: Ints,
+    values: Points,
+    classes: Bytes,
+    lengths: tuple[int, int, int],
+    inputs: Any,
+    counting: Any,
+    characters: Floats,
+    number: Ints,
+    ratios: Floats,
+) -> None:
+    short_length, character_ngram, word_ngram = lengths
+    for row in range(len(offsets) - 1):
+        text = values[offsets[row] : offsets[row + 1]]
+        characters[0, row], characters[1, row] = characters_of(text, classes, short_length)
+        characters[2, row] = repetition_of(text, character_ngram, counting)
+        words_of(row, text, inputs, word_ngram, counting, number, ratios)
