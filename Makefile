@@ -43,7 +43,7 @@ ui: setup  ## Start the web server and the daemon on loopback
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 test: setup test-packages  ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: setup  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not browser"

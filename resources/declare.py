@@ -111,7 +111,7 @@ def declared(
         "deps": upstream,
         "partitions_def": partitions,
         "code_version": code_version(kernels, config),
-        "group_name": room,
+        "group_name": key.partition("/")[0] if _stands_for_itself(key, partitions) else room,
         "kinds": set(kinds),
         "owners": ["team:pretraining-data"],
         "tags": {
@@ -124,6 +124,12 @@ def declared(
         "description": description,
         "pool": pool,
     }
+
+
+def _stands_for_itself(key: str, partitions: dg.PartitionsDefinition[str] | None) -> bool:
+    """Return whether the graph groups an asset by the first part of its path: a source's chain, the models."""
+    source = key.partition("/")[0]
+    return source == "models" or (partitions is not None and partitions == deliveries(source))
 
 
 def _policy(chosen: _Condition | None, *, alone: bool, collects: bool) -> _Condition | None:

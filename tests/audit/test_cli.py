@@ -69,7 +69,7 @@ def test_what_could_not_be_taken_is_listed_with_its_reason(corpus) -> None:
     folder = corpus.path / "landing" / "cc" / "broken"
     folder.mkdir()
     (folder / "delivery.yaml").write_text("source: [cc", "utf-8")
-    invoke("materialize", "tokens/v3", "--dry-run")
+    invoke("materialize", "models/lid", "--only")
     rows = json.loads(invoke("quarantine", "--json"))
     assert ("broken", "bad_manifest") in {(row["delivery"], row["reason"]) for row in rows}
     assert "cc/broken/delivery.yaml: bad_manifest: " in invoke("quarantine")

@@ -5,6 +5,7 @@ import difflib
 import importlib.util
 import inspect
 import json
+import os
 import textwrap
 from pathlib import Path
 
@@ -83,8 +84,9 @@ def kenlm_paths(tmp_path_factory, kenlm_config, english, chinese):
 
 
 @pytest.fixture(scope="session")
-def lid_path(request):
-    return fetch_lid(request.config.cache.mkdir("lid"), load(LidConfig, config_dir() / "lid.yaml"))
+def lid_path():
+    home = Path(os.environ.get("PHOENIX_HOME", HERE.parents[1] / ".phoenix"))
+    return fetch_lid(home / "cache" / "models", load(LidConfig, config_dir() / "lid.yaml"))
 
 
 @pytest.fixture(scope="session")

@@ -41,13 +41,13 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def test_the_asset_graph_renders_room_by_room_and_expanded(
+def test_the_asset_graph_renders_source_by_source_and_expanded(
     dagster: Any, page: Page, screenshots: Path
 ) -> None:
     page.goto(f"{dagster.url}/asset-groups")
-    for room in ("ingest", "clean", "dedup", "tag", "mix", "tokens", "train", "evaluate"):
-        seen(page, room).nth(1).wait_for()  # the first is in the list on the left
-    assert is_drawn(page, screenshots / "rooms.png")
+    for group in ("cc", "wiki", "code", "models", "dedup", "mix", "tokens", "train", "evaluate"):
+        seen(page, group).nth(1).wait_for()  # the first is in the list on the left
+    assert is_drawn(page, screenshots / "groups.png")
     page.keyboard.press("Alt+KeyE")  # expand all groups
     for asset in ("extracted", "normalized", "filtered", "signatures", "index", "deduped"):
         seen(page, asset).first.wait_for()

@@ -51,7 +51,7 @@ def responses(folder: Path) -> dict[str, bytes]:
 
 def test_every_source_has_a_delivery(manifests: dict[Path, DeliveryManifest]) -> None:
     assert {manifest.source for manifest in manifests.values()} == {
-        "cc", "wiki", "book", "code", "qa", "parallel", "manual",
+        "cc", "wiki", "book", "poetry", "code", "qa", "parallel", "manual",
     }  # fmt: skip
 
 
