@@ -41,15 +41,15 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
-def test_the_asset_graph_renders_source_by_source_and_expanded(
+def test_the_asset_graph_renders_by_source_and_a_source_opens_into_its_chain(
     dagster: Any, page: Page, screenshots: Path
 ) -> None:
     page.goto(f"{dagster.url}/asset-groups")
     for group in ("cc", "wiki", "code", "models", "dedup", "mix", "tokens", "train", "evaluate"):
         seen(page, group).nth(1).wait_for()  # the first is in the list on the left
     assert is_drawn(page, screenshots / "groups.png")
-    page.keyboard.press("Alt+KeyE")  # expand all groups
-    for asset in ("extracted", "normalized", "filtered", "signatures", "index", "deduped"):
+    seen(page, "cc").nth(1).click()
+    for asset in ("raw", "extracted", "normalized", "filtered", "signatures", "deduped", "tagged"):
         seen(page, asset).first.wait_for()
     assert is_drawn(page, screenshots / "asset-graph.png")
 
