@@ -7,7 +7,7 @@ a commit and its indexing heals at the next read, and `rebuild` from nothing giv
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -39,6 +39,7 @@ class LineageLedger:
     def __init__(self, lake: Lake, path: Path | None = None) -> None:
         self.lake = lake
         self.path = path or lake.home / "lineage.duckdb"
+        self._known: dict[InputVersion, StoredRecord] = {}  # records never change: what was read is not read again
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -87,26 +88,36 @@ class LineageLedger:
 
     def heads(self, asset: str) -> dict[str, StoredRecord]:
         """Return the newest record of each partition of `asset` ("" for an unpartitioned one)."""
-        return {
-            stored.record.partition: stored for stored in self._stored("from heads where asset = ?", [asset])
-        }
+        return self.all_heads([asset]).get(asset, {})
 
-    def all_heads(self) -> dict[str, dict[str, StoredRecord]]:
-        """Return the newest record of each partition of every asset, at the cost of one opening of the ledger."""
+    def all_heads(self, assets: Collection[str] | None = None) -> dict[str, dict[str, StoredRecord]]:
+        """Return the newest record of each partition of `assets` (default: of all), opening the ledger once."""
         found: dict[str, dict[str, StoredRecord]] = {}
         with self.connect() as connection:
-            for asset in self._assets(connection):
+            for asset in self._assets(connection) if assets is None else assets:
                 self._index(connection, asset)
-            rows = connection.execute("select asset, partition, body, storage_version from heads").fetchall()
+            query = "select asset, partition, body, storage_version from heads"
+            if assets is None:
+                rows = connection.execute(query).fetchall()
+            else:
+                rows = connection.execute(f"{query} where list_contains(?, asset)", [list(assets)]).fetchall()
         for asset, partition, body, storage_version in rows:
             stored = StoredRecord(record=json.loads(body), storage_version=storage_version)
-            found.setdefault(asset, {})[partition] = stored
+            found.setdefault(asset, {})[partition] = self._remember(stored)
         return found
+
+    def _remember(self, stored: StoredRecord) -> StoredRecord:
+        self._known[stored.as_input()] = stored
+        return stored
 
     def head(self, asset: str, partition: str = UNPARTITIONED) -> StoredRecord | None:
         """Return the newest record of one partition, None when it was never materialised."""
-        found = self._stored("from heads where asset = ? and partition = ?", [asset, partition])
-        return found[0] if found else None
+        with self.connect() as connection:
+            self._index(connection, asset)
+            row = connection.execute(
+                "select body, storage_version from heads where asset = ? and partition = ?", [asset, partition]
+            ).fetchone()
+        return None if row is None else StoredRecord(record=json.loads(row[0]), storage_version=row[1])
 
     def record_of(self, source: InputVersion) -> StoredRecord:
         """Return the record that an input reference points at. Raises LineageError when the lake has none."""
@@ -115,21 +126,13 @@ class LineageLedger:
     def records_of(self, sources: Iterable[InputVersion]) -> list[StoredRecord]:
         """Return the record behind each input reference. Raises LineageError when the lake lacks one."""
         wanted = list(sources)
-        with self.connect() as connection:
-            for asset in {source.asset for source in wanted}:
-                self._index(connection, asset)
-            return [_record_behind(connection, source) for source in wanted]
-
-    def _stored(self, clause: str, values: list[str | int]) -> list[StoredRecord]:
-        asset = str(values[0])
-        with self.connect() as connection:
-            self._index(connection, asset)
-            # The clauses are the constants above; every value is bound.
-            rows = connection.execute(f"select body, storage_version {clause}", values).fetchall()
-        return [
-            StoredRecord(record=json.loads(body), storage_version=storage_version)
-            for body, storage_version in rows
-        ]
+        missing = [source for source in wanted if source not in self._known]
+        if missing:
+            with self.connect() as connection:
+                for asset in {source.asset for source in missing}:
+                    self._index(connection, asset)
+                self._known.update((source, _record_behind(connection, source)) for source in missing)
+        return [self._known[source] for source in wanted]
 
     def resolve(self, asset: str, partition: str = UNPARTITIONED) -> InputVersion:
         """Return the exact current version of one partition. Raises LineageError when it was never materialised."""
@@ -138,10 +141,6 @@ class LineageLedger:
             name = f"{asset}[{partition}]" if partition else asset
             raise LineageError(f"{name} has not been materialised; materialise it first")
         return stored.as_input()
-
-    def resolve_all(self, asset: str) -> tuple[InputVersion, ...]:
-        """Return the exact current version of every partition that exists of `asset`, in key order."""
-        return tuple(stored.as_input() for _, stored in sorted(self.heads(asset).items()))
 
 
 def _record_behind(connection: duckdb.DuckDBPyConnection, source: InputVersion) -> StoredRecord:

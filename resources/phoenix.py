@@ -67,12 +67,15 @@ class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         ledger = self.ledger
         partition = context.partition_key if context.has_partition_key else UNPARTITIONED
+        one, every = list(same), list(all_of)
+        heads = ledger.all_heads([*one, *every])
         resolved = list(inputs)
-        for asset in same:
-            heads = ledger.heads(asset)
-            resolved.append(ledger.resolve(asset, UNPARTITIONED if UNPARTITIONED in heads else partition))
-        for asset in all_of:
-            resolved.extend(ledger.resolve_all(asset))
+        for asset in one:
+            found = heads.get(asset, {})
+            place = UNPARTITIONED if UNPARTITIONED in found else partition
+            resolved.append(found[place].as_input() if place in found else ledger.resolve(asset, place))
+        for asset in every:
+            resolved += [stored.as_input() for _, stored in sorted(heads.get(asset, {}).items())]
         asset = context.asset_key.to_user_string()
         return Build(
             lake=ledger.lake,
