@@ -39,7 +39,9 @@ class LineageLedger:
     def __init__(self, lake: Lake, path: Path | None = None) -> None:
         self.lake = lake
         self.path = path or lake.home / "lineage.duckdb"
-        self._known: dict[InputVersion, StoredRecord] = {}  # records never change: what was read is not read again
+        self._known: dict[
+            InputVersion, StoredRecord
+        ] = {}  # records never change: what was read is not read again
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -115,7 +117,8 @@ class LineageLedger:
         with self.connect() as connection:
             self._index(connection, asset)
             row = connection.execute(
-                "select body, storage_version from heads where asset = ? and partition = ?", [asset, partition]
+                "select body, storage_version from heads where asset = ? and partition = ?",
+                [asset, partition],
             ).fetchone()
         return None if row is None else StoredRecord(record=json.loads(row[0]), storage_version=row[1])
 

@@ -54,8 +54,8 @@ class Schedule(StrEnum):
     COSINE = "CosineAnnealing"
 
 
-class ModelSize(Config):
-    """A Llama-shaped decoder: sizes are numbers of layers, features, heads and tokens."""
+class ModelShape(Config):
+    """A Llama-shaped decoder without its vocabulary: numbers of layers, features, heads and tokens."""
 
     layers: int = Field(gt=0)
     hidden: int = Field(gt=0)
@@ -63,7 +63,6 @@ class ModelSize(Config):
     heads: int = Field(gt=0)
     kv_heads: int = Field(gt=0)
     context: int = Field(gt=0)
-    vocab_size: int = Field(gt=0)
     tie_embeddings: bool = True
     rope_theta: float = Field(default=10_000.0, gt=0)
     norm_eps: float = Field(default=1e-5, gt=0)
@@ -78,6 +77,12 @@ class ModelSize(Config):
         if (self.hidden // self.heads) % 2:
             raise ValueError(f"the head size {self.hidden // self.heads} must be even (rotary)")
         return self
+
+
+class ModelSize(ModelShape):
+    """A decoder with its vocabulary, which the tokenizer decides."""
+
+    vocab_size: int = Field(gt=0)
 
     def parameters(self) -> int:
         """Return the exact number of trainable parameters (tied embeddings count once)."""

@@ -6,19 +6,16 @@ from pydantic import Field
 
 from phoenix_assets.config import Config, config_dir, load, load_folder
 from phoenix_assets.errors import ConfigError
-from training_jobs.job import Accelerator, ModelSize, Optimizer, Precision, Schedule, TokenData, TrainingJob
-
-
-class Shape(Config):
-    """A model size without its vocabulary, which the tokenizer decides."""
-
-    layers: int = Field(gt=0)
-    hidden: int = Field(gt=0)
-    ffn: int = Field(gt=0)
-    heads: int = Field(gt=0)
-    kv_heads: int = Field(gt=0)
-    context: int = Field(gt=0)
-    tie_embeddings: bool = True
+from training_jobs.job import (
+    Accelerator,
+    ModelShape,
+    ModelSize,
+    Optimizer,
+    Precision,
+    Schedule,
+    TokenData,
+    TrainingJob,
+)
 
 
 class Experiment(Config):
@@ -59,7 +56,7 @@ def load_experiments() -> dict[str, Experiment]:
     return experiments
 
 
-def load_sizes() -> dict[str, Shape]:
+def load_sizes() -> dict[str, ModelShape]:
     """Return the table of model sizes, `config/model_sizes.yaml`."""
     return dict(load(_Sizes, config_dir() / "model_sizes.yaml").sizes)
 
@@ -67,7 +64,7 @@ def load_sizes() -> dict[str, Shape]:
 def training_job(
     name: str,
     experiment: Experiment,
-    shape: Shape,
+    shape: ModelShape,
     *,
     vocab_size: int,
     data: TokenData,
@@ -89,4 +86,4 @@ def training_job(
 
 
 class _Sizes(Config):
-    sizes: dict[str, Shape]
+    sizes: dict[str, ModelShape]
