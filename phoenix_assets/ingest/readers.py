@@ -3,6 +3,7 @@
 Whatever a file holds, what comes out are Records and Rejects.
 """
 
+import errno
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -69,6 +70,8 @@ _LOOKS: Final[Mapping[str, frozenset[str]]] = {
     Format.CODE: _TEXT | {"a zip archive"},
 }
 _HEAD_BYTES: Final = 4096
+# Libraries raise OSError without a number; a damaged offset makes them seek to an impossible place (EINVAL).
+_OF_THE_CONTENT: Final = (None, errno.EINVAL)
 
 
 def read_file(path: Path, format: str, limits: ReaderLimits) -> Iterator[Record | Reject]:
@@ -89,7 +92,7 @@ def read_file(path: Path, format: str, limits: ReaderLimits) -> Iterator[Record 
     except RecordRejected as problem:
         yield Reject("", problem.reason, problem.detail, _head(path, limits.payload_bytes))
     except OSError as error:
-        if error.errno is not None:
+        if error.errno not in _OF_THE_CONTENT:
             raise
         yield _broken(path, format, error, limits)
     except Exception as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from phoenix_assets.ingest import readers
@@ -121,6 +121,7 @@ def test_garbage_behind_the_right_magic_bytes_never_raises(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=8))
+@example(258, b"\x01")  # an offset before the beginning of the file
 def test_a_book_damaged_anywhere_never_raises(
     tmp_path: Path, limits: ReaderLimits, position: int, damage: bytes
 ) -> None:
