@@ -62,6 +62,8 @@ def materialize(selection: tuple[str, ...], upstream: bool, dry_run: bool, take_
 
     Fresh assets are left alone: after an unchanged run there is nothing to do.
     """
+    from resources.runs import bring_up_to_date
+
     phoenix, planner = _planner()
     if take_landed and not dry_run:
         _take_landed(phoenix, planner)
@@ -70,7 +72,7 @@ def materialize(selection: tuple[str, ...], upstream: bool, dry_run: bool, take_
         for item in planner.stale(chosen):
             click.echo(f"{item.asset}{f'[{item.partition}]' if item.partition else ''}: {item.reason}")
         return
-    made = planner.bring_up_to_date(chosen)
+    made = bring_up_to_date(planner, chosen, click.echo)
     click.echo(
         f"{made} asset partitions materialised." if made else "Nothing to do: everything is up to date."
     )
@@ -160,7 +162,7 @@ def _planner() -> "tuple[Phoenix, Planner]":
     from resources.planner import Planner
 
     phoenix = _phoenix()
-    return phoenix, Planner(defs, phoenix.ledger, open_instance(phoenix.path), click.echo)
+    return phoenix, Planner(defs.get_repository_def(), phoenix.ledger, open_instance(phoenix.path))
 
 
 def _take_landed(phoenix: "Phoenix", planner: "Planner") -> None:

@@ -1,23 +1,26 @@
 """What is missing or stale, and the runs that put it right: the graph's own `make`.
 
 Staleness is decided by the lake's lineage records: an asset partition is fresh when its newest record was made by the
-current code version from the current content of every input. Models are the exception: they are trained when there is
-none or when a person asks, and then stay as they are while their inputs grow.
+current code version from the current content of every input. The command line and the automation sensor both ask
+here, so they never disagree about what is due.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import dagster as dg
 from dagster import AssetKey, DagsterInstance
 
+from phoenix_assets.config import digest
 from phoenix_assets.errors import PhoenixError
 from phoenix_assets.lineage import UNPARTITIONED, LineageRecord, StoredRecord
 from resources.arrivals import is_replaced
-from resources.declare import ON_REQUEST_TAG
+from resources.declare import AUTOMATION_TAG, Automation
 from resources.ledger import LineageLedger
+from resources.work import Place
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has every event
+_Coming: TypeAlias = dict[str, set[str]]  # asset → its partitions that are not there yet
 
 
 @dataclass(frozen=True)
@@ -28,20 +31,41 @@ class Stale:
     partition: str
     reason: str
 
+    @property
+    def place(self) -> Place:
+        """The asset partition."""
+        return self.asset, self.partition
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one run makes: stale assets of one partition, in topological order."""
+
+    items: tuple[Stale, ...]
+    key: str  # of the work: the same exactly when the same code would read the same inputs to replace the same data
+
+    @property
+    def partition(self) -> str:
+        """The partition of all items, "" for unpartitioned assets."""
+        return self.items[0].partition
+
+    @property
+    def assets(self) -> list[AssetKey]:
+        """The assets that the run makes."""
+        return [AssetKey(item.asset.split("/")) for item in self.items]
+
 
 @dataclass
 class Planner:
-    """Compares the graph with the lake, and materialises what is not fresh."""
+    """Compares the graph with the lake."""
 
-    definitions: dg.Definitions
+    repository: dg.RepositoryDefinition
     ledger: LineageLedger
     instance: DagsterInstance
-    report: Callable[[str], None] = print
     _heads: dict[str, dict[str, StoredRecord]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.graph = self.definitions.resolve_asset_graph()
-        self.job = self.definitions.resolve_implicit_global_asset_job_def()
+        self.graph = self.repository.asset_graph
 
     def select(self, assets: Iterable[str], *, upstream: bool) -> set[str]:
         """Return asset paths, with everything that they are made from if `upstream`; all assets for none.
@@ -58,109 +82,141 @@ class Planner:
         chosen = selection.upstream() if upstream else selection
         return {key.to_user_string() for key in chosen.resolve(self.graph)}
 
-    def stale(self, assets: set[str] | None = None) -> list[Stale]:
+    def automated(self) -> set[str]:
+        """Return the assets that are made without anybody asking."""
+        return {
+            key.to_user_string()
+            for key in self.graph.executable_asset_keys
+            if self.graph.get(key).tags.get(AUTOMATION_TAG) in (Automation.ALWAYS, Automation.WHEN_MISSING)
+        }
+
+    def stale(
+        self,
+        assets: Collection[str] | None = None,
+        *,
+        given_up: Collection[Place] = (),
+        retrain: bool = True,
+    ) -> list[Stale]:
         """Return every asset partition of `assets` that is not fresh, in topological order.
 
-        What is downstream of something stale counts as stale too.
+        What is downstream of something stale counts as stale too. `given_up` cannot be made: neither can what stands
+        on it, while assets that collect partitions go on without it. Without `retrain`, models stay as they are.
         """
         self._heads = self.ledger.all_heads()
-        found: dict[tuple[str, str], Stale] = {}
+        found: list[Stale] = []
+        coming: _Coming = {}
+        out_of_reach = set(given_up)
         for key in self.graph.toposorted_asset_keys:
             asset = key.to_user_string()
             if (assets is not None and asset not in assets) or not self.graph.get(key).is_executable:
                 continue
             for partition in self._partitions(key):
-                reason = self._reason(key, partition, found)
-                if reason:
-                    found[asset, partition] = Stale(asset, partition, reason)
-        return list(found.values())
+                reason = self._reason(key, partition, coming, retrain=retrain)
+                if not reason:
+                    continue
+                if out_of_reach.isdisjoint([(asset, partition), *self._stands_on(asset, partition)]):
+                    found.append(Stale(asset, partition, reason))
+                    coming.setdefault(asset, set()).add(partition)
+                else:
+                    out_of_reach.add((asset, partition))
+        return found
 
-    def bring_up_to_date(self, assets: set[str] | None = None) -> int:
-        """Materialise what is stale until nothing is; return the number of asset partitions made.
+    def ready(self, todo: Collection[Stale], *, busy: Collection[Place] = ()) -> list[Batch]:
+        """Return the runs that can start now, one a partition, with every stale asset that waits only for its own run.
 
-        Raises PhoenixError naming the runs that failed.
+        What is `busy` is being made, or is not to be used yet: everything that would read it waits.
         """
-        made = 0
-        while todo := self.stale(assets):
-            batches = self._ready(todo)
-            failures = [failure for batch in batches if (failure := self._run(batch))]
-            if failures:
-                raise PhoenixError("\n".join(failures))
-            made += sum(len(batch) for batch in batches)
-        return made
-
-    def _run(self, batch: list[Stale]) -> str:
-        partition = batch[0].partition
-        names = [item.asset for item in batch]
-        self.report(f"{f'[{partition}] ' if partition else ''}{', '.join(names)}  ({batch[0].reason})")
-        result = self.job.execute_in_process(
-            asset_selection=[AssetKey(name.split("/")) for name in names],
-            partition_key=partition or None,
-            instance=self.instance,
-            raise_on_error=False,
-            run_config=_QUIET,
-            tags={"phoenix/why": batch[0].reason[:200]},
-        )
-        if result.success:
-            return ""
-        errors = [event.message or "" for event in result.all_events if event.is_failure]
-        causes = [
-            error.cause.message if error.cause else error.message
-            for event in result.all_events
-            if event.is_step_failure and (error := event.step_failure_data.error)
-        ]
-        return (
-            f"run {result.run_id} of {', '.join(names)} [{partition}] failed: {'; '.join(causes or errors)}"
-        )
-
-    def _ready(self, todo: list[Stale]) -> list[list[Stale]]:
-        """Group what can run now: one run a partition, with every stale asset that waits only for assets of that run."""
-        stale_assets = {item.asset for item in todo}
-        ready: set[str] = set()
+        awaited: _Coming = {}
+        for asset, partition in [*busy, *(item.place for item in todo)]:
+            awaited.setdefault(asset, set()).add(partition)
+        batches: dict[Place, list[Stale]] = {}
+        starting: set[Place] = set()
         for item in todo:
-            key = AssetKey(item.asset.split("/"))
-            waits_for = {parent.to_user_string() for parent in self.graph.get(key).parent_keys} & stale_assets
-            if all(parent in ready and self._same_set(parent, item.asset) for parent in waits_for):
-                ready.add(item.asset)
-        batches: dict[tuple[str, str], list[Stale]] = {}
-        for item in todo:
-            if item.asset in ready:
+            if item.place not in busy and self._waits_only_for(starting, item, awaited):
+                starting.add(item.place)
                 batches.setdefault((self._partition_set(item.asset), item.partition), []).append(item)
-        return list(batches.values())
+        return [Batch(tuple(items), self._work(items)) for items in batches.values()]
 
-    def _reason(self, key: AssetKey, partition: str, stale: dict[tuple[str, str], Stale]) -> str:
+    def _waits_only_for(self, starting: set[Place], item: Stale, awaited: _Coming) -> bool:
+        for parent in self._parents(item.asset):
+            partitions = awaited.get(parent, set())
+            if self._same_set(parent, item.asset):
+                if item.partition in partitions and (parent, item.partition) not in starting:
+                    return False
+            elif partitions:
+                return False
+        return True
+
+    def _work(self, items: list[Stale]) -> str:
+        made_here = {item.asset for item in items}
+        return digest(
+            [
+                {
+                    "asset": item.asset,
+                    "partition": item.partition,
+                    "code": self.graph.get(AssetKey(item.asset.split("/"))).code_version,
+                    "replaces": head.record.record_id
+                    if (head := self._head(item.asset).get(item.partition))
+                    else "",
+                    "reads": sorted(
+                        (name, *version)
+                        for name in self._parents(item.asset)
+                        if name not in made_here
+                        for version in self._versions(name, self._read_partition(name, item.asset, item.partition))
+                    ),
+                }
+                for item in items
+            ]
+        )
+
+    def _reason(self, key: AssetKey, partition: str, coming: _Coming, *, retrain: bool) -> str:
         node = self.graph.get(key)
         asset = key.to_user_string()
         head = self._head(asset).get(partition)
         if head is None:
-            return "" if self._cannot_yet(key, stale) else "not materialised yet"
+            return "" if self._cannot_yet(asset, partition, coming) else "not materialised yet"
+        is_model = node.tags.get(AUTOMATION_TAG) == Automation.WHEN_MISSING
+        if is_model and not retrain:
+            return ""
         if head.record.code_version != (node.code_version or ""):
             return "code or configuration changed"
         if is_replaced(self.ledger.lake.home / "landing", head.record):
             return "delivered anew"
-        if ON_REQUEST_TAG in node.tags:
-            return ""
-        for parent in sorted(node.parent_keys):
-            name = parent.to_user_string()
-            same = self._same_set(name, asset)
-            if any(place[0] == name and (not same or place[1] == partition) for place in stale):
+        return "" if is_model else self._changed_input(asset, head.record, coming)
+
+    def _changed_input(self, asset: str, record: LineageRecord, coming: _Coming) -> str:
+        for name in self._parents(asset):
+            partition = self._read_partition(name, asset, record.partition)
+            stale = coming.get(name, set())
+            if stale if partition is None else partition in stale:
                 return f"{name} is stale"
-            current = self._versions(name, partition if same and partition else None)
-            if current != _recorded(head.record, name):
+            if self._versions(name, partition) != _recorded(record, name):
                 return f"{name} changed"
         return ""
 
-    def _cannot_yet(self, key: AssetKey, stale: dict[tuple[str, str], Stale]) -> bool:
+    def _cannot_yet(self, asset: str, partition: str, coming: _Coming) -> bool:
         """Return whether an input has no data and none is coming.
 
         A source that has delivered nothing yet holds nobody up, unless nothing else has data either.
         """
-        parents = [parent.to_user_string() for parent in self.graph.get(key).parent_keys]
-        coming = {asset for asset, _ in stale}
+        parents = self._parents(asset)
         without = [name for name in parents if name not in coming and not self._head(name)]
-        return any(not self._partition_set(name) for name in without) or (
-            parents != [] and without == parents
-        )
+        if any(not self._partition_set(name) for name in without) or (parents and without == parents):
+            return True
+        beside = [name for name in parents if self._read_partition(name, asset, partition)]
+        return any(partition not in {*coming.get(name, ()), *self._head(name)} for name in beside)
+
+    def _stands_on(self, asset: str, partition: str) -> list[Place]:
+        """Return the places without which an asset partition cannot be made: beside it, and whole assets."""
+        return [
+            (name, partition if self._same_set(name, asset) else UNPARTITIONED)
+            for name in self._parents(asset)
+            if self._same_set(name, asset) or not self._partition_set(name)
+        ]
+
+    def _read_partition(self, parent: str, asset: str, partition: str) -> str | None:
+        """Return the one partition of `parent` that `asset[partition]` reads, None when it reads all of it."""
+        return partition if partition and self._same_set(parent, asset) else None
 
     def _versions(self, asset: str, partition: str | None) -> set[tuple[str, str]]:
         heads = self._head(asset)
@@ -170,6 +226,11 @@ class Planner:
 
     def _head(self, asset: str) -> dict[str, StoredRecord]:
         return self._heads.get(asset, {})
+
+    def _parents(self, asset: str) -> list[str]:
+        return sorted(
+            key.to_user_string() for key in self.graph.get(AssetKey(asset.split("/"))).parent_keys
+        )
 
     def _partitions(self, key: AssetKey) -> list[str]:
         definition = self.graph.get(key).partitions_def

@@ -21,6 +21,7 @@ from resources.lake import Lake
 from resources.ledger import LineageLedger
 from resources.phoenix import Phoenix
 from resources.planner import Planner
+from resources.runs import bring_up_to_date
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CACHE = Path(os.environ.get("PHOENIX_HOME", REPOSITORY / ".phoenix")).resolve() / "cache"
@@ -62,14 +63,14 @@ class Home:
     def planner(self) -> Planner:
         from phoenix_assets.definitions import defs
 
-        return Planner(defs, self.ledger, self.instance, self.said.append)
+        return Planner(defs.get_repository_def(), self.ledger, self.instance)
 
     def reload_definitions(self) -> None:
         """Plan with the definitions that the configuration of now gives."""
         from phoenix_assets.definitions import build
 
         load_sources.cache_clear()
-        self.planner = Planner(build(), self.ledger, self.instance, self.said.append)
+        self.planner = Planner(build().get_repository_def(), self.ledger, self.instance)
 
     def take_landed(self) -> dict[str, str]:
         """Register what has landed; return what was said of each delivery."""
@@ -83,13 +84,14 @@ class Home:
     def bring_up(self, *assets: str) -> set[Place]:
         """Bring `assets` (default: the corpus) up to date; return what was made."""
         before = self.record_ids()
-        self.planner.bring_up_to_date(self.planner.select(assets or [CORPUS], upstream=True))
+        chosen = self.planner.select(assets or [CORPUS], upstream=True)
+        bring_up_to_date(self.planner, chosen, self.said.append)
         after = self.record_ids()
         return {place for place, record_id in after.items() if before.get(place) != record_id}
 
     def make(self, asset: str, partition: str = "") -> StoredRecord:
         """Materialise one asset partition, fresh or not."""
-        result = self.planner.job.execute_in_process(
+        result = self.planner.repository.get_implicit_global_asset_job_def().execute_in_process(
             asset_selection=[dg.AssetKey(asset.split("/"))],
             partition_key=partition or None,
             instance=self.instance,

@@ -98,12 +98,15 @@ def test_every_stage_that_can_drop_documents_declares_a_blocking_conservation_ch
     assert all(checks.values())
 
 
-def test_training_never_starts_by_itself() -> None:
+def test_only_raw_data_and_training_wait_for_somebody_to_ask() -> None:
     from phoenix_assets.definitions import defs
+    from resources.declare import AUTOMATION_TAG, Automation
 
-    for asset in defs.assets or []:
-        for key, spec in ((spec.key.to_user_string(), spec) for spec in asset.specs):
-            if key.startswith("train/") or key.endswith("/raw"):
-                assert spec.automation_condition is None, key
-            else:
-                assert spec.automation_condition is not None, key
+    on_request = {
+        spec.key.to_user_string()
+        for asset in defs.assets or []
+        for spec in asset.specs
+        if spec.tags[AUTOMATION_TAG] == Automation.ON_REQUEST
+    }
+    assert on_request
+    assert {key for key in on_request if not (key.startswith("train/") or key.endswith("/raw"))} == set()

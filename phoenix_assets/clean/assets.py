@@ -23,7 +23,7 @@ from phoenix_assets.schema import DOCUMENT
 from phoenix_assets.sources import Source
 from resources.build import Build
 from resources.conservation import conservation
-from resources.declare import WHEN_MISSING, declared, deliveries
+from resources.declare import Automation, declared, deliveries
 from resources.phoenix import Phoenix
 from resources.report import materialized
 from resources.shard_work import OnFrame, shard_work
@@ -188,7 +188,7 @@ def _lid() -> dg.AssetsDefinition:
             room="clean",
             kernels=("phoenix_assets.clean.language",),
             config=config,
-            automation=WHEN_MISSING,
+            automation=Automation.WHEN_MISSING,
             kinds=("fasttext",),
             description="The fastText language identification model that the funnel reads.",
         )
@@ -216,7 +216,7 @@ def _kenlm(lang: str, kenlm: KenlmConfig) -> dg.AssetsDefinition:
             kernels=_KENLM,
             config=config,
             deps=[LID, *upstream],
-            automation=WHEN_MISSING,
+            automation=Automation.WHEN_MISSING,
             kinds=("kenlm",),
             description=f"The {lang} perplexity model, trained on normalised text of: {', '.join(references)}.",
         )

@@ -18,7 +18,7 @@ from phoenix_assets.dedup.config import DedupConfig
 from phoenix_assets.sources import load_sources
 from resources.build import Build
 from resources.conservation import conservation
-from resources.declare import decided_by, declared, deliveries
+from resources.declare import declared, deliveries
 from resources.phoenix import Phoenix
 from resources.report import materialized
 from resources.shard_work import OnFrame, OnFrameWith, shard_work
@@ -187,7 +187,6 @@ def _deduped(name: str, index: str) -> dg.AssetsDefinition:
             config={},
             deps=[upstream, index],
             partitions=deliveries(name),
-            automation=decided_by(index, signatures=f"{name}/signatures"),
             kinds=("deltalake", "polars"),
             conserves_rows=True,
             description="Documents without the copies that the group's index dropped.",

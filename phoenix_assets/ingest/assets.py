@@ -12,7 +12,7 @@ from phoenix_assets.sources import Source
 from resources.arrivals import MANIFEST
 from resources.build import Build
 from resources.conservation import conservation
-from resources.declare import declared, deliveries
+from resources.declare import Automation, declared, deliveries
 from resources.phoenix import Phoenix
 from resources.report import materialized
 from resources.shard_work import shard_work
@@ -42,7 +42,7 @@ def _raw(name: str, source: Source) -> dg.AssetsDefinition:
             kernels=("phoenix_assets.ingest.register",),
             config={},
             partitions=deliveries(name),
-            automation=None,  # the landing sensor asks for it
+            automation=Automation.ON_REQUEST,  # the landing sensor asks for it
             kinds=("deltalake", "file"),
             conserves_rows=True,
             description=f"The files of a delivery, checked against its manifest. {source.description}",

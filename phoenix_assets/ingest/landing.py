@@ -32,6 +32,7 @@ class LandingConfig(Config):
     settle_seconds: float = Field(ge=0)
     interval_seconds: int = Field(ge=1)
     deliveries_per_tick: int = Field(ge=1)
+    runs_per_tick: int = Field(ge=1)
     automation_interval_seconds: int = Field(ge=1)
 
 

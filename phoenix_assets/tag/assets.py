@@ -11,7 +11,7 @@ from phoenix_assets.config import config_dir, load
 from phoenix_assets.sources import Source
 from phoenix_assets.tag.config import TagConfig
 from resources.conservation import conservation
-from resources.declare import WHEN_MISSING, declared, deliveries
+from resources.declare import Automation, declared, deliveries
 from resources.phoenix import Phoenix
 from resources.report import materialized
 from resources.shard_work import OnFrame, shard_work
@@ -89,7 +89,7 @@ def quality_assets() -> list[dg.AssetsDefinition]:
             kernels=("phoenix_assets.tag.quality", "phoenix_assets.draw"),
             config=config,
             deps=upstream,
-            automation=WHEN_MISSING,
+            automation=Automation.WHEN_MISSING,
             kinds=("fasttext",),
             description=f"A fastText classifier: {', '.join(quality.positive)} against {', '.join(quality.negative)}.",
         )

@@ -10,7 +10,7 @@ from phoenix_assets.config import config_dir, load
 from phoenix_assets.lineage import InputVersion, SideTable
 from phoenix_assets.tokens.config import TokenizerConfig, TokensConfig
 from resources.build import Build
-from resources.declare import WHEN_MISSING, declared
+from resources.declare import Automation, declared
 from resources.lake import FILES
 from resources.phoenix import Phoenix
 from resources.report import materialized
@@ -43,7 +43,7 @@ def tokenizer_assets() -> list[dg.AssetsDefinition]:
             kernels=("phoenix_assets.tokens.bpe", "phoenix_assets.draw"),
             config=config,
             deps=[mixture],
-            automation=WHEN_MISSING,
+            automation=Automation.WHEN_MISSING,
             kinds=("huggingface",),
             description=f"A byte-level BPE tokenizer of {settings.vocab_size} tokens, trained on {mixture}.",
         )

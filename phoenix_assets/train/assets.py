@@ -19,7 +19,7 @@ from phoenix_assets.lineage import SideTable
 from phoenix_assets.train.checks import BEATS_UNIGRAM, beats_unigram
 from phoenix_assets.train.config import Experiment, load_experiments, load_sizes, training_job
 from resources.build import Build
-from resources.declare import AUTOMATIC, checkpoints, declared
+from resources.declare import Automation, checkpoints, declared
 from resources.phoenix import Phoenix
 from resources.report import materialized
 from training_jobs.checkpoints import checkpoint_dir, list_checkpoints, read_manifest, verify
@@ -82,7 +82,7 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
             kernels=TRAINER,
             config=config,
             deps=[tokens, TOKENIZER],
-            automation=None,  # training starts when a person asks
+            automation=Automation.ON_REQUEST,  # training starts when a person asks
             kinds=("nemo", "pytorch"),
             description=experiment.description,
             pool="training",
@@ -229,7 +229,6 @@ def _checkpoints(name: str) -> dg.AssetsDefinition:
             config={},
             deps=[train_key(name)],
             partitions=checkpoints(name),
-            automation=AUTOMATIC,
             kinds=("safetensors",),
             description=f"The checkpoints of {name}: Hugging Face weights, tokenizer, trainer state, manifest.",
         )

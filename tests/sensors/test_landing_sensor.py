@@ -16,6 +16,7 @@ from resources.arrivals import take
 from resources.phoenix import Phoenix
 from resources.planner import Planner
 from resources.quarantine import quarantined_deliveries
+from resources.runs import bring_up_to_date
 from sensors.landing import landing_sensor
 
 SOURCES = load_sources()
@@ -71,8 +72,8 @@ def by_command(phoenix: Phoenix, instance: dg.DagsterInstance, monkeypatch: pyte
     monkeypatch.setenv("PHOENIX_HOME", phoenix.home)
     deliver(phoenix.landing, "one")
     assert list(take(phoenix, instance, SOURCES)) == [(f"manual/{NAME}", "")]
-    planner = Planner(defs, phoenix.ledger, instance, lambda line: None)
-    assert planner.bring_up_to_date({"manual/raw"}) == 1
+    planner = Planner(defs.get_repository_def(), phoenix.ledger, instance)
+    assert bring_up_to_date(planner, {"manual/raw"}) == 1
     return planner
 
 
