@@ -1,36 +1,49 @@
-"""Where kernels run. One interface: `map` a function over shards, results in the shards' order.
+"""Where kernels run. One interface, `map` a function over shards; two engines, and the same results from both.
 
-`LocalEngine` uses processes on this machine (fastText and most Python bindings hold the GIL). The function and the
-shards cross process boundaries, so functions are module-level (or `functools.partial` of one) and shards are small:
-paths and parameters, never text. Results do not depend on the number of workers.
+`local` uses processes on this machine, `ray` a Ray cluster. `$PHOENIX_ENGINE` says which, `$PHOENIX_WORKERS` how many
+processes work on this machine, `$PHOENIX_RAY_ADDRESS` which cluster is joined rather than started here.
+
+The function and the shards cross process boundaries, so functions are module-level (or `functools.partial` of one) and
+shards are small: paths and parameters, never text. A shard may be tried more than once: what it writes has a name of its
+own, and only what it returns counts. Results do not depend on the engine or on the number of workers.
 """
 
-import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from typing import Protocol, TypeVar
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
 
-from phoenix_assets.errors import PhoenixError
+from phoenix_assets.errors import ConfigError
+from resources.shard_results import Report, unreported
 
 ShardT = TypeVar("ShardT")
 ResultT = TypeVar("ResultT")
 
-_ONE_THREAD = {
+ONE_THREAD: Final = {  # a worker is one core; read when kernel modules are imported
     "POLARS_MAX_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "RAYON_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
 }
+AHEAD: Final = 4  # shards under way for each worker: none waits for its next one
+
+
+class EngineKind(StrEnum):
+    """The engines there are."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 class Engine(Protocol):
     """Maps a kernel over shards."""
 
     def map(self, function: Callable[[ShardT], ResultT], shards: Iterable[ShardT]) -> Iterator[ResultT]:
-        """Yield `function(shard)` for each shard, in order."""
+        """Yield `function(shard)` for each shard, in order. An exception in a worker is raised here.
+
+        Raises PhoenixError when workers died and the shard's result is not to be had.
+        """
         ...
 
     def release(self) -> None:
@@ -38,70 +51,21 @@ class Engine(Protocol):
         ...
 
 
-class LocalEngine:
-    """Processes on this machine: `workers` of them, started at the first map over more than one shard."""
+def open_engine(kind: str, workers: int, home: Path, report: Report = unreported) -> Engine:
+    """Return the engine called `kind`, by default the one of `$PHOENIX_ENGINE`; long maps tell `report` how far they are.
 
-    def __init__(self, workers: int) -> None:
-        self.workers = max(1, workers)
+    Raises ConfigError when there is no such engine.
+    """
+    chosen = kind or os.environ.get("PHOENIX_ENGINE") or EngineKind.LOCAL
+    if chosen == EngineKind.LOCAL:
+        from resources.local_engine import LocalEngine
 
-    def map(self, function: Callable[[ShardT], ResultT], shards: Iterable[ShardT]) -> Iterator[ResultT]:
-        """Yield `function(shard)` for each shard, in order. An exception in a worker is raised here.
+        return LocalEngine(workers, report)
+    if chosen == EngineKind.RAY:
+        from resources.ray_engine import RayEngine
 
-        Raises PhoenixError when a worker dies; the next map starts new ones.
-        """
-        todo = list(shards)
-        if self.workers == 1 or len(todo) <= 1:
-            return map(function, todo)
-        return self._results(self._submit(function, todo))
-
-    def release(self) -> None:
-        """End the workers; the next map starts new ones."""
-        _discard(self.workers)
-
-    def _submit(self, function: Callable[[ShardT], ResultT], todo: list[ShardT]) -> list[Future[ResultT]]:
-        try:
-            return [_pool(self.workers).submit(function, shard) for shard in todo]
-        except BrokenProcessPool:  # a worker died since the last map, or at once
-            _discard(self.workers)
-            return [_pool(self.workers).submit(function, shard) for shard in todo]
-
-    def _results(self, futures: list[Future[ResultT]]) -> Iterator[ResultT]:
-        """Yield the results in order; after an error, or when the reader stops, what has not begun is not begun."""
-        try:
-            for place, future in enumerate(futures):
-                try:
-                    yield future.result()
-                except BrokenProcessPool as error:
-                    _discard(self.workers)
-                    raise PhoenixError(
-                        f"a worker process died at or before shard {place + 1} of {len(futures)}, probably for "
-                        "want of memory; set PHOENIX_WORKERS lower, or give the machine more memory"
-                    ) from error
-        finally:
-            for future in futures:
-                future.cancel()
-
-
-# A pool is kept for the life of the process: start-up costs seconds.
-_POOLS: dict[int, ProcessPoolExecutor] = {}
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    if workers not in _POOLS:
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_limit_threads)
-        atexit.register(pool.shutdown, cancel_futures=True)
-        _POOLS[workers] = pool
-    return _POOLS[workers]
-
-
-def _discard(workers: int) -> None:
-    pool = _POOLS.pop(workers, None)
-    if pool is not None:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _limit_threads() -> None:
-    os.environ.update(_ONE_THREAD)  # before any kernel module is imported: a worker is one core
+        return RayEngine(workers, home / "ray", os.environ.get("PHOENIX_RAY_ADDRESS", ""), report)
+    raise ConfigError(f"PHOENIX_ENGINE: no engine is called {chosen!r}; choose {' or '.join(EngineKind)}")
 
 
 def default_workers() -> int:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from phoenix_assets.lineage import UNPARTITIONED, InputVersion
 from resources.build import PARTITION_COLUMN, Build
-from resources.engine import Engine, LocalEngine, default_workers
+from resources.engine import Engine, default_workers, open_engine
 from resources.lake import Lake
 from resources.ledger import LineageLedger
 
@@ -24,6 +24,7 @@ class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     home: str = ""
     workers: int = 0
+    engine_kind: str = ""
 
     @property
     def path(self) -> Path:
@@ -47,8 +48,9 @@ class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def engine(self) -> Engine:
-        """Where kernels run."""
-        return LocalEngine(self.workers or default_workers())
+        """Where kernels run. Long maps say in the run's log how far they are."""
+        workers = self.workers or default_workers()
+        return open_engine(self.engine_kind, workers, self.path, dg.get_dagster_logger().info)
 
     def start(
         self,

@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from phoenix_assets.errors import PhoenixError
-from resources.engine import LocalEngine, default_workers
+from resources.engine import default_workers
+from resources.local_engine import LocalEngine
 
 
 def squared(number: int) -> int:
