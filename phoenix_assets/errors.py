@@ -27,3 +27,11 @@ class RecipeDrift(PhoenixError):
 
 class JobError(PhoenixError):
     """A training job failed, vanished or left no whole checkpoint."""
+
+
+class DownloadError(PhoenixError):
+    """Something cannot be downloaded: its listing, its name or the server's answer is not in order."""
+
+
+class StorageError(PhoenixError):
+    """The storage has no room for what is to be written, or somebody else is writing it."""

@@ -6,6 +6,7 @@ rows in = rows kept + rows dropped, always.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -40,6 +41,7 @@ LEDGER = pl.Schema(
         "duplicate_of": pl.String(),  # null unless dropped as a duplicate
         "chars_in": pl.Int64(),
         "chars_out": pl.Int64(),
+        "lang": pl.String(),  # the language by which the rules' bounds were chosen; null where the stage has none
     }
 )
 
@@ -89,6 +91,11 @@ class RejectReason(StrEnum):
     EMPTY_TEXT = "empty_text"
     ENCRYPTED = "encrypted"
     NEEDS_OCR = "needs_ocr"
+    NESTED_ARCHIVE = "nested_archive"
+    LINK = "link"
+    VENDORED = "vendored"
+    GENERATED = "generated"
+    MINIFIED = "minified"
 
 
 @dataclass(frozen=True)
@@ -98,10 +105,13 @@ class StageOutput:
     documents: pl.DataFrame
     ledger: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LEDGER))
     quarantine: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=QUARANTINE))
+    counts: Mapping[str, int] = field(
+        default_factory=dict
+    )  # what else the stage counted; outputs' counts add up
 
 
 def ledger_rows(documents: pl.DataFrame, stage: Stage, **columns: pl.Series | pl.Expr) -> pl.DataFrame:
-    """Return LEDGER rows for `documents` (doc_id, delivery, text): all kept and unchanged, but for `columns`."""
+    """Return LEDGER rows for `documents` (doc_id, delivery, text, lang if known): all kept and unchanged, but for `columns`."""
     chars = pl.col("text").str.len_chars().cast(pl.Int64)
     defaults: dict[str, pl.Series | pl.Expr] = {
         "stage": pl.lit(stage.value),
@@ -113,6 +123,7 @@ def ledger_rows(documents: pl.DataFrame, stage: Stage, **columns: pl.Series | pl
         "duplicate_of": pl.lit(None, dtype=pl.String),
         "chars_in": chars,
         "chars_out": chars,
+        "lang": pl.col("lang") if "lang" in documents.columns else pl.lit(None, dtype=pl.String),
     }
     return documents.with_columns(**(defaults | columns)).select(
         pl.col(name).cast(dtype) for name, dtype in LEDGER.items()

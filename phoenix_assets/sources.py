@@ -10,6 +10,7 @@ from pydantic import Field
 
 from phoenix_assets.config import Config, config_dir, load_folder
 from phoenix_assets.errors import ConfigError
+from phoenix_assets.fields import AS_NAMED, FieldMap
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -21,6 +22,7 @@ class Source(Config):
     kind: str  # crawl, encyclopedia, book, code, …: the tag by which mixtures select
     formats: tuple[str, ...] = Field(min_length=1)  # delivery formats that are accepted
     filter_profile: str = "default"
+    fields: FieldMap = AS_NAMED  # of deliveries whose manifest says nothing of its fields
 
 
 @functools.cache

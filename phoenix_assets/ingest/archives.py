@@ -4,6 +4,7 @@ A member is a name, bytes and, when it may not be used, the reason why. Names ar
 would lead outside the archive are refused all the same, for whoever made them did not mean well.
 """
 
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -17,7 +18,7 @@ from phoenix_assets.ingest.records import RecordRejected, Reject
 from phoenix_assets.ingest.streams import open_stream, refuse_bomb
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 _ENCRYPTED_FLAG: Final = 0x1
 _MAX_TAR_HEADER_BYTES: Final = 2**20
@@ -59,13 +60,15 @@ class ZipMembers:
     def read(self, name: str) -> bytes:
         """Return a member's bytes.
 
-        Raises RecordRejected: path_escapes, encrypted, too_large, bomb or corrupt.
+        Raises RecordRejected: path_escapes, link, encrypted, too_large, bomb or corrupt.
         """
         refuse_escape(name)
         try:
             info = self._archive.getinfo(name)
         except KeyError as error:
             raise RecordRejected(RejectReason.CORRUPT, f"the archive has no member {name!r}") from error
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise RecordRejected(RejectReason.LINK, f"{name} is a link; only regular files are read")
         if info.flag_bits & _ENCRYPTED_FLAG:
             raise RecordRejected(RejectReason.ENCRYPTED, f"{name} is encrypted")
         refuse_bomb(info.file_size, info.compress_size, self._limits)
@@ -111,7 +114,7 @@ def zip_members(path: Path, limits: ReaderLimits, wanted: Callable[[str], bool])
 
 
 def tar_members(path: Path, limits: ReaderLimits, wanted: Callable[[str], bool]) -> Iterator[Member | Reject]:
-    """Yield the wanted regular files of a tar archive, plain or compressed, in one pass; links are left out.
+    """Yield the wanted regular files of a tar archive, plain or compressed, in one pass; links come as Rejects.
 
     Raises RecordRejected: bomb, truncated or corrupt, after the members before the damage.
     """
@@ -122,7 +125,7 @@ def tar_members(path: Path, limits: ReaderLimits, wanted: Callable[[str], bool])
                     if number >= limits.max_members:
                         detail = f"the archive has more than {limits.max_members} members"
                         raise RecordRejected(RejectReason.BOMB, detail)
-                    if info.isreg() and wanted(info.name):
+                    if (info.isreg() or info.issym() or info.islnk()) and wanted(info.name):
                         yield _tar_member(archive, info, limits)
         except (tarfile.TarError, EOFError) as error:
             reason = RejectReason.TRUNCATED if "unexpected end" in str(error) else RejectReason.CORRUPT
@@ -148,6 +151,9 @@ class _BoundedTarInfo(tarfile.TarInfo):
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: ReaderLimits) -> Member | Reject:
     try:
         refuse_escape(info.name)
+        if not info.isreg():
+            detail = f"{info.name} is a link to {info.linkname!r}; only regular files are read"
+            raise RecordRejected(RejectReason.LINK, detail[:1000])
         if info.size > limits.max_member_bytes:
             detail = f"{info.name} is larger than {limits.max_member_bytes} bytes"
             raise RecordRejected(RejectReason.TOO_LARGE, detail)

@@ -1,12 +1,22 @@
-"""`<source>/raw` registers and verifies a delivery's files; `<source>/extracted` reads them into documents."""
+"""`<source>/downloaded` fetches deliveries, `<source>/raw` registers their files, `<source>/extracted` reads documents.
 
+Downloading is apart from parsing: it has its own partitions (what a person asked for), its own pool and its own budget.
+It puts complete deliveries into the landing folder; from there on they are like any other.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from phoenix_assets.config import config_dir, load
+from phoenix_assets.content_hash import content_hash
+from phoenix_assets.fields import FieldMap
 from phoenix_assets.ingest.config import ReaderLimits
+from phoenix_assets.ingest.download_config import CrawlSource, load_downloads
+from phoenix_assets.lineage import InputVersion
 from phoenix_assets.schema import DOCUMENT
 from phoenix_assets.sources import Source
 from resources.arrivals import MANIFEST
@@ -16,6 +26,7 @@ from resources.declare import Automation, declared, deliveries
 from resources.phoenix import Phoenix
 from resources.report import materialized
 from resources.shard_work import shard_work
+from resources.storage_budget import StorageBudget, load_storage
 
 if TYPE_CHECKING:
     from phoenix_assets.ingest.extract import DeliveredFile
@@ -24,17 +35,81 @@ _READERS = tuple(
     f"phoenix_assets.ingest.{name}"
     for name in (
         "extract", "readers", "warc", "html", "epub", "pdf", "wikidump", "wikitext", "source_code", "jsonl",
-        "templates", "plain", "parallel", "markup", "encoding", "streams", "archives", "xml_stream",
+        "structured", "record_split", "delimited", "parquet", "instruct", "tmx", "code_references", "code_exclusions",
+        "dependency_order", "licences",
+        "templates", "plain", "parallel", "encoding",
+        "arc", "captures", "markup", "tokenizer", "tags", "keywords", "main_content", "rendering", "markdown", "mathml",
+        "streams", "archives", "xml_stream",
+        "sniff", "chapters", "mobi", "palmdoc", "fb2", "docx", "omml", "tables", "layout", "pdf_streams", "charset", "mojibake",
     )
 )  # fmt: skip
 
+# In the configuration of a download's record: the manifest that it gave its delivery.
+PUBLISHED: Final = "published_manifest_sha256"
+
+
+def downloads(source: str) -> dg.DynamicPartitionsDefinition:
+    """Return the deliveries of a source that somebody asked to download: one key a delivery."""
+    return dg.DynamicPartitionsDefinition(name=f"{source}_downloads")
+
 
 def ingest_assets(name: str, source: Source) -> list[dg.AssetsDefinition]:
-    """Return the first two assets of a source's chain."""
-    return [_raw(name, source), _extracted(name, source)]
+    """Return the first assets of a source's chain."""
+    settings = load_downloads().get(name)
+    fetched = [] if settings is None else [_downloaded(name, settings)]
+    return [*fetched, _raw(name, source, is_downloaded=settings is not None), _extracted(name, source)]
 
 
-def _raw(name: str, source: Source) -> dg.AssetsDefinition:
+def _downloaded(name: str, settings: CrawlSource) -> dg.AssetsDefinition:
+    # Only what says which files a delivery holds: a faster line makes no download stale.
+    config = {"listing": settings.listing, "files_per_delivery": settings.files_per_delivery}
+
+    @dg.asset(
+        **declared(
+            f"{name}/downloaded",
+            room="ingest",
+            kernels=("phoenix_assets.ingest.crawl_listing",),
+            config=config,
+            partitions=downloads(name),
+            automation=Automation.ON_REQUEST,
+            kinds=("deltalake", "file"),
+            description=f"Deliveries fetched from {settings.base_url} into the landing folder, each file checked.",
+            pool="network",
+        )
+        | {"group_name": name}
+    )
+    def downloaded(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from phoenix_assets.ingest.delivery import manifest_sha256
+        from phoenix_assets.ingest.download import IDENTITY, SEGMENT, download, segments_frame
+        from phoenix_assets.ingest.register import licence_terms
+
+        now = datetime.now(UTC)
+        folder = phoenix.landing / name / context.partition_key
+        budget = StorageBudget(phoenix.path, load_storage())
+        build = phoenix.start(context, config=config)
+        found = download(
+            settings,
+            folder,
+            admit=lambda whole, place: budget.reserve(f"{name}/{folder.name}", whole, place, now),
+            today=now.date(),
+            report=context.log.info,
+        )
+        rows = segments_frame(found.segments)
+        build = replace(build, config={**config, PUBLISHED: manifest_sha256(folder)})
+        stored = build.commit(
+            SEGMENT,
+            [build.stage(rows)],
+            counts={"rows_out": rows.height, **found.counts},
+            licences=(licence_terms(found.manifest),),
+            data_version=content_hash(rows.select(IDENTITY)).data_version,
+        )
+        rate = {"megabytes_per_second": round(found.megabytes_per_second, 2)}
+        return materialized(stored, sample=rows, extra=rate)
+
+    return downloaded
+
+
+def _raw(name: str, source: Source, *, is_downloaded: bool) -> dg.AssetsDefinition:
     @dg.asset(
         **declared(
             f"{name}/raw",
@@ -53,7 +128,9 @@ def _raw(name: str, source: Source) -> dg.AssetsDefinition:
         from phoenix_assets.ingest.register import RAW_FILE, licence_terms, register
 
         folder = phoenix.landing / name / context.partition_key
-        build = phoenix.start(context, config={MANIFEST: manifest_sha256(folder)})
+        registered = manifest_sha256(folder)
+        origin = _download(phoenix, name, folder.name, registered) if is_downloaded else []
+        build = phoenix.start(context, config={MANIFEST: registered}, inputs=origin)
         manifest = read_manifest(folder)
         work = shard_work(build, partial(register, folder))
         stored = build.commit_shards(RAW_FILE, [work(manifest)], licences=(licence_terms(manifest),))
@@ -63,9 +140,16 @@ def _raw(name: str, source: Source) -> dg.AssetsDefinition:
     return raw
 
 
+def _download(phoenix: Phoenix, name: str, delivery: str, manifest: str) -> list[InputVersion]:
+    """Return the download that made the delivery with this manifest; nothing for one that a vendor delivered."""
+    stored = phoenix.ledger.head(f"{name}/downloaded", delivery)
+    return [stored.as_input()] if stored and stored.record.config.get(PUBLISHED) == manifest else []
+
+
 def _extracted(name: str, source: Source) -> dg.AssetsDefinition:
     limits = load(ReaderLimits, config_dir() / "reader_limits.yaml")
     config = {"reader_limits": limits.model_dump(mode="json"), "formats": list(source.formats)}
+    config |= {"fields": source.fields.model_dump(mode="json")}
 
     @dg.asset(
         **declared(
@@ -84,7 +168,7 @@ def _extracted(name: str, source: Source) -> dg.AssetsDefinition:
 
         build = phoenix.start(context, config=config, same=[f"{name}/raw"])
         work = shard_work(build, Extract(limits))
-        files = shards(_delivered(build, phoenix), limits.shard_bytes)
+        files = shards(_delivered(build, phoenix, source.fields), limits.shard_bytes)
         stored = build.commit_shards(DOCUMENT, phoenix.engine.map(work, files))
         sample = phoenix.lake.read(stored.as_input()).select("locator", "title", "text").head(5).collect()
         return materialized(stored, sample=sample, checks=[conservation(build, stored)])
@@ -92,7 +176,7 @@ def _extracted(name: str, source: Source) -> dg.AssetsDefinition:
     return extracted
 
 
-def _delivered(build: Build, phoenix: Phoenix) -> list["DeliveredFile"]:
+def _delivered(build: Build, phoenix: Phoenix, fields: FieldMap) -> list["DeliveredFile"]:
     from phoenix_assets.ingest.extract import DeliveredFile
 
     (raw,) = build.inputs
@@ -107,6 +191,7 @@ def _delivered(build: Build, phoenix: Phoenix) -> list["DeliveredFile"]:
             format=row["format"],
             bytes=row["bytes"],
             sha256=row["sha256"],
+            fields=FieldMap.model_validate_json(told) if (told := row.get("fields")) else fields,
         )
         for row in rows.iter_rows(named=True)
     ]

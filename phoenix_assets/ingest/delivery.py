@@ -20,6 +20,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from phoenix_assets.errors import DeliveryError
+from phoenix_assets.fields import FieldMap
 from phoenix_assets.schema import RejectReason
 
 MANIFEST_NAME: Final = "delivery.yaml"
@@ -107,6 +108,7 @@ class DeliveryManifest(_Part):
     licence: Licence
     received: date
     format: str = Field(min_length=1, max_length=100)
+    fields: FieldMap | None = None  # what the records' fields are called; without it, as the source says
     files: tuple[DeliveredFile, ...]
 
     @field_validator("files")
@@ -215,7 +217,8 @@ def describe(folder: Path, path: str) -> DeliveredFile:
 
 def write_manifest(folder: Path, manifest: DeliveryManifest) -> Path:
     """Write `manifest` into `folder` in one rename, and return its path. Equal manifests give equal bytes."""
-    text = yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    values = manifest.model_dump(mode="json", exclude=None if manifest.fields else {"fields"})
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=folder, prefix=".manifest-", delete=False
     ) as temporary:

@@ -1,47 +1,54 @@
 """EPUB to one record a chapter, in reading order.
 
-Read straight from the zip archive: the package file (OPF) is looked for anywhere, since real books lie a
-folder deep; without a usable one, all XHTML members are taken in name order. Spine items shorter than
-`min_chapter_chars` (half titles, part titles) go in front of the chapter that follows.
+Read straight from the zip archive, for real books are malformed: the package file (OPF) is the one that the
+container names or the shallowest there is, read as XML or, if it is not well-formed, by its tags alone; without a
+usable one, all XHTML members are taken in the natural order of their names.
 """
 
 import posixpath
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from phoenix_assets.ingest.archives import ZipMembers, open_zip
+from phoenix_assets.ingest.chapters import Book, Chapter, extract_xhtml, language, to_records
 from phoenix_assets.ingest.config import ReaderLimits
-from phoenix_assets.ingest.html import extract_html
-from phoenix_assets.ingest.records import MetaValue, Record, RecordRejected, Reject
+from phoenix_assets.ingest.encoding import decode
+from phoenix_assets.ingest.records import Record, RecordRejected, Reject
 from phoenix_assets.ingest.xml_stream import parse_tree
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
-_CHAPTER_SUFFIXES: Final = (".xhtml", ".html", ".htm", ".xml")
+_CHAPTER_SUFFIXES: Final = (".xhtml", ".html", ".htm")
 _CHAPTER_TYPES: Final = frozenset({"application/xhtml+xml", "text/html", "text/x-oeb1-document"})
+_IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff")
+_FONT_SUFFIXES: Final = (".ttf", ".otf", ".woff", ".woff2")
 _FONT_OBFUSCATIONS: Final = frozenset(
     {
         "http://www.idpf.org/2008/embedding",
         "http://ns.adobe.com/pdf/enc#RC",
     }  # fonts only: the text stays readable
 )
+_MALFORMED: Final = frozenset({RejectReason.CORRUPT, RejectReason.TRUNCATED, RejectReason.INVALID_ENCODING})
+_TAG: Final = re.compile(r"<(?:\w+:)?(item|itemref)\b([^<>]*)>")
+_ATTRIBUTE: Final = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_METADATA: Final = re.compile(r"<(?:\w+:)?(title|language|creator|publisher|identifier)\b[^<>]*>([^<]+)<")
+_DIGITS: Final = re.compile(r"\d+")
+_MAX_DIGITS: Final = 12
 
 
-@dataclass(frozen=True)
-class Book:
-    """What the package file says: metadata and the spine's member names."""
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What an OPF file says: Dublin Core fields, manifest items by id, ids in reading order."""
 
-    title: str = ""
-    lang: str = ""
-    author: str = ""
-    publisher: str = ""
-    identifier: str = ""
-    chapters: list[str] = field(default_factory=list)
+    fields: dict[str, str]
+    items: dict[str, dict[str, str]]
+    spine: list[str]
 
 
 def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
@@ -51,101 +58,136 @@ def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
     """
     archive = open_zip(path, limits)
     _refuse_encrypted(archive, limits)
-    book = _book(archive, limits)
-    waiting, first, found = "", "", False
-    number = 0
-    for name in book.chapters:
-        try:
-            heading, text = extract_html(archive.read(name), None, limits, main_content=False)
-        except RecordRejected as problem:
-            found = True
-            yield Reject(name, problem.reason, problem.detail)
-            continue
-        if not text:
-            continue
-        waiting, first = "\n\n".join(filter(None, (waiting, text))), first or name
-        if len(text) < limits.epub.min_chapter_chars:
-            continue
-        number += 1
-        yield _chapter(book, first, number, heading, waiting)
-        waiting, first, found = "", "", True
-    if waiting:
-        yield _chapter(book, first, number + 1, "", waiting)
-    elif not found:
-        raise RecordRejected(RejectReason.EMPTY_TEXT, "no chapter of the book holds text")
+    package, base = _package(archive, limits)
+    chapters = _spine(archive, package, base) or _all_chapters(archive)
+    if not chapters:
+        raise RecordRejected(RejectReason.CORRUPT, "no package file and no XHTML in the archive: not an EPUB")
+    fields = package.fields
+    book = Book(
+        title=fields.get("title", ""),
+        lang=language(fields.get("language", "")),
+        author=fields.get("creator", ""),
+        publisher=fields.get("publisher", ""),
+        identifier=fields.get("identifier", ""),
+    )
+    try:
+        yield from to_records(book, (_chapter(archive, name, limits) for name in chapters), limits.book)
+    except RecordRejected as problem:
+        if problem.reason is RejectReason.EMPTY_TEXT and _pictures(archive):
+            detail = f"no text, but {_pictures(archive)} pictures: scanned, it needs OCR"
+            raise RecordRejected(RejectReason.NEEDS_OCR, detail) from problem
+        raise
 
 
-def _chapter(book: Book, name: str, number: int, heading: str, text: str) -> Record:
-    meta: dict[str, MetaValue] = {
-        "chapter": number,
-        "heading": heading,
-        "author": book.author,
-        "publisher": book.publisher,
-        "identifier": book.identifier,
-    }
-    return Record(name, "", book.title, book.lang, text, {key: value for key, value in meta.items() if value})
+def _chapter(archive: ZipMembers, name: str, limits: ReaderLimits) -> Chapter | Reject:
+    try:
+        return Chapter(name, *extract_xhtml(archive.read(name), None, limits))
+    except RecordRejected as problem:
+        return Reject(name, problem.reason, problem.detail)
 
 
 def _refuse_encrypted(archive: ZipMembers, limits: ReaderLimits) -> None:
     for name in archive.names:
         if not name.endswith("META-INF/encryption.xml"):
             continue
-        root = parse_tree(archive.read(name), limits.epub.max_xml_depth)
-        methods = {method.get("Algorithm", "") for method in root.iter("EncryptionMethod")}
-        if not methods <= _FONT_OBFUSCATIONS:
-            raise RecordRejected(RejectReason.ENCRYPTED, "the book is protected (META-INF/encryption.xml)")
+        for data in parse_tree(archive.read(name), limits.xml).iter("EncryptedData"):
+            algorithm = next((method.get("Algorithm", "") for method in data.iter("EncryptionMethod")), "")
+            target = next((cipher.get("URI", "") for cipher in data.iter("CipherReference")), "")
+            if algorithm not in _FONT_OBFUSCATIONS and not target.lower().endswith(_FONT_SUFFIXES):
+                detail = f"the book is protected (META-INF/encryption.xml: {target or 'content'})"
+                raise RecordRejected(RejectReason.ENCRYPTED, detail)
 
 
-def _book(archive: ZipMembers, limits: ReaderLimits) -> Book:
-    book = Book()
-    packages = sorted((name for name in archive.names if name.lower().endswith(".opf")), key=_depth)
-    if packages:
-        book = _package(archive, packages[0], limits)
-    if book.chapters:
-        return book
-    chapters = sorted(name for name in archive.names if name.lower().endswith(_CHAPTER_SUFFIXES[:3]))
-    if not chapters:
-        raise RecordRejected(RejectReason.CORRUPT, "no package file and no XHTML in the archive: not an EPUB")
-    return Book(book.title, book.lang, book.author, book.publisher, book.identifier, chapters)
+def _package(archive: ZipMembers, limits: ReaderLimits) -> tuple[Package, str]:
+    """Return the book's package and the folder that it lies in; an empty one if there is none."""
+    found = sorted((name for name in archive.names if name.lower().endswith(".opf")), key=_depth)
+    named = [name for name in found if name in _named_by_container(archive, limits)]
+    for name in [*named, *found][:1]:
+        content = archive.read(name)
+        try:
+            return _from_xml(parse_tree(content, limits.xml)), posixpath.dirname(name)
+        except RecordRejected as problem:
+            if problem.reason not in _MALFORMED:
+                raise
+        return _from_tags(decode(content, limits)[0]), posixpath.dirname(name)
+    return Package({}, {}, []), ""
 
 
-def _package(archive: ZipMembers, name: str, limits: ReaderLimits) -> Book:
-    """Return the book as its package file describes it; one that is not well-formed XML describes nothing."""
-    try:
-        root = parse_tree(archive.read(name), limits.epub.max_xml_depth)
-    except RecordRejected as problem:
-        if problem.reason is RejectReason.CORRUPT:
-            return Book()
-        raise
-    members = set(archive.names)
-    items = {item.get("id", ""): item for item in root.iter("item")}
-    chapters = []
-    for reference in root.iter("itemref"):
-        item = items.get(reference.get("idref", ""))
-        if item is None or not _is_chapter(item):
+def _named_by_container(archive: ZipMembers, limits: ReaderLimits) -> set[str]:
+    named = set()
+    for name in archive.names:
+        root, container, _ = name.rpartition("META-INF/container.xml")
+        if not container:
             continue
-        href = unquote(item.get("href", "").partition("#")[0])
-        member = posixpath.normpath(posixpath.join(posixpath.dirname(name), href))
-        if member in members:
-            chapters.append(member)
-    return Book(
-        title=_text(root, "title"),
-        lang=_text(root, "language").partition("-")[0].partition("_")[0].lower(),
-        author=_text(root, "creator"),
-        publisher=_text(root, "publisher"),
-        identifier=_text(root, "identifier"),
-        chapters=list(dict.fromkeys(chapters)),
-    )
+        try:
+            files = parse_tree(archive.read(name), limits.xml).iter("rootfile")
+        except RecordRejected as problem:
+            if problem.reason not in _MALFORMED:
+                raise
+            continue
+        named |= {root + file.get("full-path", "") for file in files}
+    return named
 
 
-def _is_chapter(item: Element) -> bool:
+def _from_xml(root: Element) -> Package:
+    items = {item.get("id", ""): item.attrib for item in root.iter("item")}
+    spine = [reference.get("idref", "") for reference in root.iter("itemref")]
+    names = ("title", "language", "creator", "publisher", "identifier")
+    elements = {name: next(root.iter(name), None) for name in names}
+    fields = {
+        name: " ".join("".join(element.itertext()).split())
+        for name, element in elements.items()
+        if element is not None
+    }
+    return Package(fields, items, spine)
+
+
+def _from_tags(text: str) -> Package:
+    """Return what the tags of a package say that is not well-formed XML."""
+    items: dict[str, dict[str, str]] = {}
+    fields: dict[str, str] = {}
+    spine = []
+    for tag, inside in _TAG.findall(text):
+        attributes = {name: double or single for name, double, single in _ATTRIBUTE.findall(inside)}
+        if tag == "item":
+            items[attributes.get("id", "")] = attributes
+        else:
+            spine.append(attributes.get("idref", ""))
+    for name, value in _METADATA.findall(text):
+        fields.setdefault(name, " ".join(value.split()))
+    return Package(fields, items, spine)
+
+
+def _spine(archive: ZipMembers, package: Package, base: str) -> list[str]:
+    """Return the member names of the chapters in reading order; nothing if the archive has none of them."""
+    members = {name.lower(): name for name in archive.names} | {name: name for name in archive.names}
+    chapters = []
+    for reference in package.spine:
+        item = package.items.get(reference, {})
+        if _is_chapter(item):
+            href = unquote(item.get("href", "").partition("#")[0])
+            name = posixpath.normpath(posixpath.join(base, href))
+            chapters.append(members.get(name) or members.get(name.lower()) or name)
+    return list(dict.fromkeys(chapters)) if any(name in members for name in chapters) else []
+
+
+def _is_chapter(item: dict[str, str]) -> bool:
     media_type = item.get("media-type", "").lower()
-    return media_type in _CHAPTER_TYPES or item.get("href", "").lower().endswith(_CHAPTER_SUFFIXES[:3])
+    return media_type in _CHAPTER_TYPES or item.get("href", "").lower().endswith(_CHAPTER_SUFFIXES)
 
 
-def _text(root: Element, name: str) -> str:
-    element = next(root.iter(name), None)
-    return "" if element is None else " ".join("".join(element.itertext()).split())
+def _all_chapters(archive: ZipMembers) -> list[str]:
+    """Return all XHTML members, chapter 2 before chapter 10."""
+    chapters = [name for name in archive.names if name.lower().endswith(_CHAPTER_SUFFIXES)]
+    return sorted(chapters, key=_natural)
+
+
+def _natural(name: str) -> str:
+    return _DIGITS.sub(lambda number: number[0].zfill(_MAX_DIGITS), name)
+
+
+def _pictures(archive: ZipMembers) -> int:
+    return sum(name.lower().endswith(_IMAGE_SUFFIXES) for name in archive.names)
 
 
 def _depth(name: str) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from phoenix_assets.content_hash import file_sha256
+from phoenix_assets.fields import AS_NAMED, FieldMap
 from phoenix_assets.ingest.config import ReaderLimits
 from phoenix_assets.ingest.readers import read_file
 from phoenix_assets.ingest.records import Record, Reject, to_documents, to_quarantine
@@ -31,6 +32,7 @@ class DeliveredFile:
     format: str
     bytes: int
     sha256: str  # as registered; a file changed since is not read
+    fields: FieldMap = AS_NAMED
 
 
 def shards(files: Iterable[DeliveredFile], shard_bytes: int) -> list[tuple[DeliveredFile, ...]]:
@@ -70,7 +72,7 @@ class Extract:
             records: list[Record] = []
             rejects: list[Reject] = []
             characters = 0
-            for result in _unchanged(file) or read_file(file.path, file.format, self.limits):
+            for result in _unchanged(file) or read_file(file.path, file.format, self.limits, file.fields):
                 if isinstance(result, Reject):
                     rejects.append(result)
                 else:

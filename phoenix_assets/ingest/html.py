@@ -1,25 +1,24 @@
-"""HTML to text: one parse a page, main content by resiliparse, bombs refused before parsing.
+"""HTML to text: one scan a page, its main content, and that as Markdown.
 
-Layout survives as far as resiliparse keeps it: headings and paragraphs as lines, lists with bullets, `<pre>`
-with its line breaks, tables tab-separated, formulas as the text of their MathML or as the alternative text of
-their picture.
+Kept are headings, paragraphs, lists, tables of data, code in fences, and formulas as TeX (`$…$`, `$$…$$`), whether the
+page has them as MathML, as TeX for KaTeX or MathJax, or as the alternative text of pictures.
 """
 
+import html
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.html import HTMLTree
-
 from phoenix_assets.ingest.config import ReaderLimits
 from phoenix_assets.ingest.encoding import decode
-from phoenix_assets.ingest.markup import measure
+from phoenix_assets.ingest.main_content import find_main_content, keywords, visible_content
+from phoenix_assets.ingest.markdown import render
+from phoenix_assets.ingest.markup import Page, scan
 from phoenix_assets.ingest.records import Record, RecordRejected, Reject
 from phoenix_assets.ingest.streams import read_whole, too_large
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 
 def extract_html(
@@ -32,18 +31,16 @@ def extract_html(
     """
     if len(body) > limits.max_record_bytes:
         raise too_large(limits.max_record_bytes)
-    html, _ = decode(body, limits, declared=charset, html=True)
-    _refuse_bomb(html, limits)
-    tree = HTMLTree.parse(html)
-    text = extract_plain_text(
-        tree,
-        preserve_formatting=True,
-        main_content=main_content,
-        list_bullets=limits.html.list_bullets,
-        alt_texts=limits.html.alt_texts,
-        comments=limits.html.comments,
+    text, encoding = decode(body, limits, declared=charset, html=True)
+    page = scan(
+        body if encoding == "utf-8" else text.encode("utf-8", "replace"),
+        keywords(limits.html.main),
+        max_tags=limits.html.max_tags,
+        max_nesting=limits.html.max_nesting,
     )
-    return " ".join((tree.title or "").split()), text.strip()
+    _refuse_bomb(page, limits)
+    state, top = find_main_content(page, limits.html.main) if main_content else visible_content(page)
+    return _title(page), render(page, state, top)
 
 
 def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
@@ -52,13 +49,19 @@ def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
     yield Record("0", "", title, "", text)
 
 
-def _refuse_bomb(html: str, limits: ReaderLimits) -> None:
-    markup, allowed = measure(html.encode("utf-8", "replace")), limits.html
+def _title(page: Page) -> str:
+    start, end = page.title
+    return " ".join(
+        html.unescape(page.data[max(start, 0) : max(end, 0)].tobytes().decode("utf-8", "replace")).split()
+    )
+
+
+def _refuse_bomb(page: Page, limits: ReaderLimits) -> None:
+    allowed = limits.html
     for what, found, limit in (
-        ("nested elements", markup.nesting, allowed.max_nesting),
-        ("tags", markup.tags, allowed.max_tags),
-        ("elements after error recovery", markup.nodes, allowed.max_nodes),
-        ("attributes of one element", markup.attributes, allowed.max_attributes),
+        ("nested elements", page.nesting, allowed.max_nesting),
+        ("tags", page.tags, allowed.max_tags),
+        ("attributes of one element", page.most_attributes, allowed.max_attributes),
     ):
         if found > limit:
             raise RecordRejected(RejectReason.BOMB, f"the page has {found} {what}, more than {limit}")

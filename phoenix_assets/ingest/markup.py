@@ -1,285 +1,260 @@
-"""Measure HTML before parsing it: nesting, elements, attributes.
+"""Read HTML into flat arrays in one pass: elements in document order, and the events that open, close and fill them.
 
-Extraction takes time in proportion to nesting times elements, and HTML's error recovery repeats unclosed
-formatting elements in every block, so a page of some kilobytes can cost gigabytes. The scan follows the tag
-states of the WHATWG tokenizer and the parts of tree construction that close elements, and costs a small part
-of a parse.
+The scan follows the tag states of the WHATWG tokenizer and the parts of tree construction that close elements, so
+that its tree is nested as a browser nests it. It takes time and memory in proportion to the page, whatever the
+markup: unclosed, crossed and deeply nested tags cost no more than others. Inline formatting (`<b>`, `<font>`) makes no
+element; `<a>` is kept as a property of the text.
 """
 
 # ruff: noqa: ANN001, ANN202 - numba infers the types of its kernels
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-KERNEL_VERSION: Final = "1"
-
-_VOID: Final = "area base br col embed hr img input link meta param source track wbr html head body"
-_FORMATTING: Final = "a b big code em font i nobr s small strike strong tt u"
-_BARRIER: Final = "table caption template object applet marquee button select svg math"
-_BLOCK: Final = (
-    "address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer "
-    "form h1 h2 h3 h4 h5 h6 header hgroup iframe main menu nav ol pre search section summary ul"
+from phoenix_assets.ingest.keywords import Automaton
+from phoenix_assets.ingest.tags import (
+    BARRIER,
+    CLOSED_BY_BLOCKS,
+    FORMATTING,
+    HEADING,
+    INLINE,
+    KEYS,
+    KINDS,
+    LIST_ITEM,
+    NESTS,
+    OPTION,
+    RAW,
+    ROLES,
+    RULE,
+    TABLE_CELL,
+    TABLE_ROW,
+    TERM,
+    TEX,
+    VOID,
+    name_hash,
+    slot_of,
 )
-_RAW_TEXT: Final = "script style textarea title xmp noframes"
+from phoenix_assets.ingest.tokenizer import (
+    after_declaration,
+    after_raw_text,
+    attributes,
+    holds,
+    next_markup,
+    read_name,
+)
 
-_INLINE, _IS_VOID, _IS_FORMATTING, _IS_BARRIER, _IS_BLOCK, _IS_RAW, _IS_P = range(7)
-_IS_ITEM, _IS_TERM, _IS_OPTION, _IS_ROW, _IS_CELL = range(7, 12)
-_SLOTS: Final = 1024
-_STACK: Final = 1 << 12  # deeper pages are over any limit that a setting may have
+KERNEL_VERSION: Final = "2"
 
+OPEN, CLOSE, TEXT, LINKED = range(4)  # events; LINKED is text inside a link
 
-def _hash(name: str) -> int:
-    value = 5381
-    for byte in name.encode():
-        value = (value * 33 + byte) & 0xFFFFFFFF
-    return value
-
-
-def _table() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    keys = np.full(_SLOTS, -1, np.int64)
-    kinds = np.zeros(_SLOTS, np.int64)
-    for kind, names in (
-        (_IS_VOID, _VOID),
-        (_IS_FORMATTING, _FORMATTING),
-        (_IS_BARRIER, _BARRIER),
-        (_IS_BLOCK, _BLOCK),
-        (_IS_RAW, _RAW_TEXT),
-        (_IS_P, "p"),
-        (_IS_ITEM, "li"),
-        (_IS_TERM, "dd dt"),
-        (_IS_OPTION, "option optgroup"),
-        (_IS_ROW, "tr tbody thead tfoot"),
-        (_IS_CELL, "td th"),
-    ):
-        for name in names.split():
-            slot = _hash(name) % _SLOTS
-            while keys[slot] >= 0:
-                slot = (slot + 1) % _SLOTS
-            keys[slot], kinds[slot] = _hash(name), kind
-    return keys, kinds
-
-
-_KEYS, _KINDS = _table()
-_TABLE, _SVG, _MATH = _hash("table"), _hash("svg"), _hash("math")
-_PASSED: Final = np.array([_hash(name) for name in ("p", "div", "address")], np.int64)
+_TABLE, _SVG, _MATH, _SCRIPT, _TITLE = (
+    name_hash(name) for name in ("table", "svg", "math", "script", "title")
+)
+_A, _P, _DIV, _ADDRESS = (name_hash(name) for name in ("a", "p", "div", "address"))
+_MATH_TEX: Final = np.frombuffer(b"math/tex", np.uint8)
+_XML: Final = b"<?xml"
 
 
 @dataclass(frozen=True, slots=True)
-class Markup:
-    """What a page's markup amounts to. `nodes` counts the elements that the parser will have to build."""
+class Page:
+    """A page as arrays. Elements are numbered in document order, 0 is the root; a parent comes before its children.
 
+    `event_*`: what happens (OPEN, CLOSE, TEXT, LINKED) to which element, and for text the bytes it is in. `source`: the
+    bytes of an element with its tags; `attributes`: those of its start tag after the name. `level`: of a heading.
+    """
+
+    data: npt.NDArray[np.uint8]
+    parent: npt.NDArray[np.int32]
+    role: npt.NDArray[np.uint8]
+    level: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.int64]
+    source: npt.NDArray[np.int32]
+    attributes: npt.NDArray[np.int32]
+    events: npt.NDArray[np.int32]
+    event_kind: npt.NDArray[np.uint8]
+    event_element: npt.NDArray[np.int32]
+    event_text: npt.NDArray[np.int32]
+    title: tuple[int, int]
     nesting: int
     tags: int
-    nodes: int
-    attributes: int
+    most_attributes: int
 
 
-def measure(html: bytes) -> Markup:
-    """Return the measures of a page in UTF-8."""
-    nesting, tags, nodes, attributes = _scan(np.frombuffer(html, np.uint8), _KEYS, _KINDS, _PASSED)
-    return Markup(int(nesting), int(tags), int(nodes), int(attributes))
-
-
-@numba.njit(cache=True, nogil=True)
-def _kind(name, keys, kinds):  # type: ignore[no-untyped-def]
-    slot = name % _SLOTS
-    while keys[slot] >= 0:
-        if keys[slot] == name:
-            return kinds[slot]
-        slot = (slot + 1) % _SLOTS
-    return _INLINE
+def scan(html: bytes, keywords: Automaton, *, max_tags: int, max_nesting: int) -> Page:
+    """Return the page in UTF-8; reading stops where it has more than `max_tags` tags or deeper nesting."""
+    data = np.frombuffer(html, np.uint8)
+    arrays: Any = _scan(data, KEYS, KINDS, ROLES, *keywords, html.startswith(_XML), max_tags, max_nesting)
+    return Page(data, *arrays)
 
 
 @numba.njit(cache=True, nogil=True)
-def _after_comment(data, at):  # type: ignore[no-untyped-def]
-    """Return the position after the comment whose "<!--" ends before `at`."""
-    size = data.size
-    if at < size and data[at] == 62:
-        return at + 1
-    if at + 1 < size and data[at] == 45 and data[at + 1] == 62:
-        return at + 2
-    while at + 2 < size:
-        if data[at] == 45 and data[at + 1] == 45:
-            if data[at + 2] == 62:
-                return at + 3
-            if data[at + 2] == 33 and at + 3 < size and data[at + 3] == 62:
-                return at + 4
-        at += 1
-    return size
-
-
-@numba.njit(cache=True, nogil=True)
-def _tag_name(data, at):  # type: ignore[no-untyped-def]
-    """Return the hash of the lower-case tag name at `at`, and the position after it."""
-    name = np.int64(5381)
-    while at < data.size:
-        byte = data[at]
-        if byte <= 32 or byte == 47 or byte == 62:
-            break
-        if 65 <= byte <= 90:
-            byte += 32
-        name = (name * 33 + byte) & 0xFFFFFFFF
-        at += 1
-    return name, at
-
-
-@numba.njit(cache=True, nogil=True)
-def _attributes(data, at):  # type: ignore[no-untyped-def]
-    """Return (attributes, is self-closing, position after ">") of the tag whose name ends at `at`."""
-    size, count, slash = data.size, 0, False
-    while at < size:
-        byte = data[at]
-        if byte == 62:
-            return count, slash, at + 1
-        if byte <= 32 or byte == 47:
-            slash = byte == 47
-            at += 1
-            continue
-        count += 1
-        slash = False
-        at += 1  # also a leading "=" belongs to the name
-        while at < size and data[at] > 32 and data[at] != 47 and data[at] != 62 and data[at] != 61:
-            at += 1
-        after = at
-        while after < size and data[after] <= 32:
-            after += 1
-        if after >= size or data[after] != 61:
-            continue
-        at = after + 1
-        while at < size and data[at] <= 32:
-            at += 1
-        if at < size and (data[at] == 34 or data[at] == 39):
-            quote = data[at]
-            at += 1
-            while at < size and data[at] != quote:
-                at += 1
-            at += 1
-        else:
-            while at < size and data[at] > 32 and data[at] != 62:
-                at += 1
-    return count, slash, size
-
-
-@numba.njit(cache=True, nogil=True)
-def _after_raw_text(data, at, name):  # type: ignore[no-untyped-def]
-    """Return the position of the end tag of the raw text element `name` whose content begins at `at`."""
-    while at + 1 < data.size:
-        if data[at] == 60 and data[at + 1] == 47:
-            closing, _ = _tag_name(data, at + 2)
-            if closing == name:
-                return at
-        at += 1
-    return data.size
-
-
-@numba.njit(cache=True, nogil=True)
-def _close_implied(stack, kinds_of, depth, kind, passed):  # type: ignore[no-untyped-def]
-    """Return the depth after what a start tag of this kind closes: a paragraph, an item of the same kind.
+def _close_implied(names, kinds_of, depth, name, kind):  # type: ignore[no-untyped-def]
+    """Return the depth after what a start tag closes: a paragraph, an item of the same kind.
 
     -1: the tag is ignored, as rows and cells are outside a table.
     """
-    if kind == _INLINE:
+    if kind in (NESTS, RAW) or (kind == BARRIER and name != _TABLE):
         return depth
     at = depth - 1
-    while at >= 0 and kinds_of[at] == _INLINE:
+    while at >= 0 and kinds_of[at] == NESTS:
         at -= 1
-    if at >= 0 and kinds_of[at] == _IS_P:
+    if at >= 0 and kinds_of[at] == CLOSED_BY_BLOCKS:
         depth = at
-    if kind in (_IS_ROW, _IS_CELL):
+    if kind in (TABLE_ROW, TABLE_CELL):
         closed = depth
         for at in range(depth - 1, -1, -1):
-            if stack[at] == _TABLE:
+            if names[at] == _TABLE:
                 return closed
-            if kinds_of[at] == _IS_CELL or (kinds_of[at] == _IS_ROW and kind == _IS_ROW):
+            if kinds_of[at] == TABLE_CELL or (kinds_of[at] == TABLE_ROW and kind == TABLE_ROW):
                 closed = at
         return -1
-    if kind in (_IS_ITEM, _IS_TERM, _IS_OPTION):
+    if kind in (LIST_ITEM, TERM, OPTION):
         for at in range(depth - 1, -1, -1):
             if kinds_of[at] == kind:
                 return at
-            special = stack[at] != passed[0] and stack[at] != passed[1] and stack[at] != passed[2]
-            if kind == _IS_OPTION or (kinds_of[at] != _INLINE and special):
+            special = names[at] != _P and names[at] != _DIV and names[at] != _ADDRESS
+            if kind == OPTION or (kinds_of[at] != NESTS and special):
                 return depth
     return depth
 
 
 @numba.njit(cache=True, nogil=True)
-def _close_named(stack, kinds_of, depth, name, kind):  # type: ignore[no-untyped-def]
+def _close_named(names, kinds_of, depth, name, kind):  # type: ignore[no-untyped-def]
     """Return the depth after the end tag `name`: unchanged if no element of that name is in scope."""
-    crosses = name == _TABLE or kind in (_IS_ROW, _IS_CELL)
+    crosses = name == _TABLE or kind in (TABLE_ROW, TABLE_CELL)
     for at in range(depth - 1, -1, -1):
-        if stack[at] == name:
+        if names[at] == name:
             return at
-        if crosses and stack[at] == _TABLE:
+        if crosses and names[at] == _TABLE:
             return depth
-        if not crosses and (kinds_of[at] == _IS_BARRIER or kinds_of[at] == _IS_CELL):
+        if not crosses and (kinds_of[at] == BARRIER or kinds_of[at] == TABLE_CELL):
             return depth
-        if kind == _INLINE and kinds_of[at] != _INLINE:
+        if kind == NESTS and kinds_of[at] != NESTS:
             return depth
     return depth
 
 
 @numba.njit(cache=True, nogil=True)
-def _scan(data, keys, kinds, passed):  # type: ignore[no-untyped-def]
-    size, at = data.size, 0
-    depth, nesting, tags, nodes, most, foreign = 0, 0, 0, 0, 0, 0
-    stack = np.zeros(_STACK, np.int64)
-    kinds_of = np.zeros(_STACK, np.int64)
-    unclosed = np.zeros(_SLOTS, np.int64)  # formatting elements, by slot of their name
-    formatting = 0
-    while at + 1 < size:
-        if data[at] != 60:
-            at += 1
-            continue
-        first = data[at + 1]
-        if first == 33 and at + 3 < size and data[at + 2] == 45 and data[at + 3] == 45:
-            at = _after_comment(data, at + 4)
-            continue
-        end_tag = first == 47
-        letter = (data[at + 2] | 32) if end_tag and at + 2 < size else (first | 32)
-        if not 97 <= letter <= 122:
-            at += 1
-            continue
-        name, at = _tag_name(data, at + 2 if end_tag else at + 1)
-        count, self_closing, at = _attributes(data, at)
-        kind = _kind(name, keys, kinds)
-        tags += 1
-        most = max(most, count)
-        if kind == _IS_FORMATTING:
-            slot = name % _SLOTS
-            change = -1 if end_tag else 1
-            if unclosed[slot] + change >= 0:
-                unclosed[slot] += change
-                formatting += change
-            nodes += 1
-            continue
-        if kind == _IS_VOID:
-            nodes += 1
-            continue
-        if end_tag:
-            depth = _close_named(stack, kinds_of, depth, name, kind)
-            if name in (_SVG, _MATH):
-                foreign = max(foreign - 1, 0)
-            continue
-        nodes += 1 + (formatting if kind != _INLINE else 0)
-        if self_closing and foreign > 0:
-            continue
-        if kind == _IS_RAW and foreign == 0:
-            at = _after_raw_text(data, at, name)
-            continue
-        opened = _close_implied(stack, kinds_of, depth, kind, passed)
-        if opened < 0:
-            continue
-        depth = opened
-        if name in (_SVG, _MATH):
-            foreign += 1
-        if depth == _STACK:
+def _scan(data, keys, kinds, roles, moves, found, xml, max_tags, max_nesting):  # type: ignore[no-untyped-def]
+    size = data.size
+    room = min(np.count_nonzero(data == 60), max_tags + 1) + 2
+    parent, source = np.zeros(room, np.int32), np.zeros((room, 2), np.int32)
+    role, level, bits_of = np.zeros(room, np.uint8), np.zeros(room, np.uint8), np.zeros(room, np.int64)
+    tag_attributes, events = np.zeros((room, 2), np.int32), np.zeros((room, 2), np.int32)
+    event_kind, event_element = np.empty(3 * room, np.uint8), np.empty(3 * room, np.int32)
+    event_text = np.zeros((3 * room, 2), np.int32)
+    names, kinds_of = np.zeros(max_nesting + 2, np.int64), np.zeros(max_nesting + 2, np.int64)
+    stack = np.zeros(max_nesting + 2, np.int32)
+    title_start, title_end = -1, -1
+    at, text, depth, nesting, tags, most, foreign = 0, 0, 0, 0, 0, 0, 0
+    linked = -1  # the depth at which a link was opened
+    count, made = 1, 1  # events, elements
+    event_kind[0], event_element[0] = OPEN, 0
+    while True:
+        before = next_markup(data, at)
+        if before > text:
+            event_kind[count] = LINKED if linked >= 0 else TEXT
+            event_element[count] = stack[depth - 1] if depth else 0
+            event_text[count, 0], event_text[count, 1] = text, before
+            count += 1
+        if before == size or tags > max_tags or depth > max_nesting:
             break
-        stack[depth], kinds_of[depth] = name, kind
+        tags += 1
+        end_tag = data[before + 1] == 47
+        name_start = before + 2 if end_tag else before + 1
+        if name_start >= size or not 97 <= (data[name_start] | 32) <= 122:
+            text = at = after_declaration(data, before)
+            continue
+        name, after_name = read_name(data, name_start)
+        attribute_count, bits, address, self_closing, at = attributes(data, after_name, moves, found)
+        text = at
+        most = max(most, attribute_count)
+        slot = slot_of(name, keys)
+        kind = kinds[slot]
+        if kind == FORMATTING:
+            if name == _A:
+                linked = depth if address and not end_tag else -1
+            continue
+        closed = depth
+        if end_tag:
+            if kind != VOID:
+                closed = _close_named(names, kinds_of, depth, name, kind)
+        elif kind != VOID or roles[slot] == RULE:
+            closed = _close_implied(names, kinds_of, depth, name, kind)
+            if closed < 0:
+                continue
+        while depth > closed:
+            depth -= 1
+            element = stack[depth]
+            event_kind[count], event_element[count] = CLOSE, element
+            events[element, 1] = count
+            source[element, 1] = at if end_tag and depth == closed else before
+            count += 1
+            if names[depth] in (_SVG, _MATH):
+                foreign -= 1
+        if linked > depth:
+            linked = -1
+        if end_tag:
+            continue
+        start = before
+        empty = kind == VOID or (self_closing and (foreign > 0 or xml))
+        what = roles[slot]
+        if kind == RAW and foreign == 0 and not empty:
+            start, at = at, after_raw_text(data, at, name)
+            text = at
+            if name == _TITLE and title_start < 0:
+                title_start, title_end = start, at
+            if name != _SCRIPT or not holds(data, after_name, start, _MATH_TEX):
+                continue
+            what, empty = TEX, True
+        if empty and what == INLINE:
+            continue
+        element = made
+        made += 1
+        parent[element] = stack[depth - 1] if depth else 0
+        role[element], bits_of[element] = what, bits
+        level[element] = data[after_name - 1] - 48 if what == HEADING else 0
+        tag_attributes[element, 0], tag_attributes[element, 1] = after_name, start if what == TEX else text
+        source[element, 0], source[element, 1] = start, at
+        event_kind[count], event_element[count] = OPEN, element
+        events[element, 0] = count
+        count += 1
+        if empty:
+            event_kind[count], event_element[count] = CLOSE, element
+            events[element, 1] = count
+            count += 1
+            continue
+        names[depth], kinds_of[depth], stack[depth] = name, kind, element
         depth += 1
         nesting = max(nesting, depth)
-    return nesting, tags, nodes, most
+        if name in (_SVG, _MATH):
+            foreign += 1
+    while depth > 0:
+        depth -= 1
+        event_kind[count], event_element[count] = CLOSE, stack[depth]
+        events[stack[depth], 1] = count
+        source[stack[depth], 1] = size
+        count += 1
+    event_kind[count], event_element[count] = CLOSE, 0
+    events[0, 1] = count
+    count += 1
+    return (
+        parent[:made],
+        role[:made],
+        level[:made],
+        bits_of[:made],
+        source[:made],
+        tag_attributes[:made],
+        events[:made],
+        event_kind[:count],
+        event_element[:count],
+        event_text[:count],
+        (title_start, title_end),
+        nesting,
+        tags,
+        most,
+    )

@@ -1,23 +1,42 @@
-r"""Aligned text (TSV with a header of language codes, `en\tzh`) to documents of consecutive pairs.
+r"""Aligned text to documents of consecutive pairs: TSV with a header of language codes (`en\tzh`).
 
-A document is the lines of `pairs_per_document` rows, languages in the header's order: English, its Chinese,
-the next English, … Its locator is the range of its lines in the file. A row that lacks all but one language
-is rejected.
+A document is `pairs_per_document` pairs, the languages of a pair in the order of the limits or else of the file: English,
+its Chinese, the next English, … Its locator is the range of its lines in the file. A row that lacks all but one language is
+rejected. `tmx` reads translation memories into the same documents.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from phoenix_assets.ingest.config import ReaderLimits
+from phoenix_assets.ingest.config import ParallelLimits, ReaderLimits
 from phoenix_assets.ingest.records import Record, RecordRejected, Reject
 from phoenix_assets.ingest.streams import open_stream, read_lines, too_large
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Texts that say the same, in two or more languages; `number` is the pair's in its file."""
+
+    number: int
+    langs: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    def in_order_of(self, languages: Sequence[str]) -> "Pair":
+        """Return the pair with the listed languages first, the others in their order."""
+        rank = {language: place for place, language in enumerate(languages)}
+        order = sorted(
+            zip(self.langs, self.texts, strict=True),
+            key=lambda side: rank.get(re.split("[-_]", side[0].lower())[0], len(rank)),
+        )
+        return Pair(self.number, tuple(lang for lang, _ in order), tuple(text for _, text in order))
 
 
 def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
@@ -25,33 +44,49 @@ def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
 
     Raises RecordRejected (corrupt) without a header of at least two different languages.
     """
-    langs: list[str] = []
-    pairs: list[tuple[int, list[str]]] = []
+    return documents(_pairs(path, limits), limits)
+
+
+def documents(pairs: Iterable[Pair | Reject], limits: ReaderLimits) -> Iterator[Record | Reject]:
+    """Yield a Record for each group of pairs, as many as make a document, and every Reject as it comes.
+
+    Raises what `pairs` raises, after the group before.
+    """
+    group: list[Pair] = []
     size = 0
+    problem = None
+    try:
+        for pair in pairs:
+            if isinstance(pair, Reject):
+                yield pair
+                continue
+            length = sum(map(len, pair.texts))
+            full = len(group) == limits.parallel.pairs_per_document
+            if full or (group and size + length > limits.max_record_bytes // 4):
+                yield _document(group, limits.parallel)
+                group, size = [], 0
+            group.append(pair)
+            size += length
+    except RecordRejected as error:
+        problem = error
+    if group:
+        yield _document(group, limits.parallel)
+    if problem:
+        raise problem
+
+
+def _pairs(path: Path, limits: ReaderLimits) -> Iterator[Pair | Reject]:
+    langs: list[str] = []
     with open_stream(path, limits) as stream:
         for number, line in read_lines(stream, limits.max_record_bytes):
             if not langs:
                 langs = _header(line)
-                continue
-            if line is not None and not line.strip(b" "):
-                continue
-            try:
-                cells = _cells(line, langs, limits)
-            except RecordRejected as problem:
-                payload = (line or b"")[: limits.payload_bytes]
-                yield Reject(str(number), problem.reason, f"line {number}: {problem.detail}", payload)
-                continue
-            length = sum(map(len, cells))
-            if pairs and size + length > limits.max_record_bytes // 4:
-                yield _document(pairs, langs)
-                pairs, size = [], 0
-            pairs.append((number, cells))
-            size += length
-            if len(pairs) == limits.parallel.pairs_per_document:
-                yield _document(pairs, langs)
-                pairs, size = [], 0
-    if pairs:
-        yield _document(pairs, langs)
+            elif line is None or line.strip(b" "):
+                try:
+                    yield _pair(number, line, langs, limits)
+                except RecordRejected as problem:
+                    payload = (line or b"")[: limits.payload_bytes]
+                    yield Reject(str(number), problem.reason, f"line {number}: {problem.detail}", payload)
 
 
 def _header(line: bytes | None) -> list[str]:
@@ -63,7 +98,7 @@ def _header(line: bytes | None) -> list[str]:
     return langs
 
 
-def _cells(line: bytes | None, langs: list[str], limits: ReaderLimits) -> list[str]:
+def _pair(number: int, line: bytes | None, langs: list[str], limits: ReaderLimits) -> Pair:
     if line is None:
         raise too_large(limits.max_record_bytes)
     try:
@@ -74,13 +109,16 @@ def _cells(line: bytes | None, langs: list[str], limits: ReaderLimits) -> list[s
     if len(cells) != len(langs):
         detail = f"{len(cells)} columns, the header has {len(langs)}"
         raise RecordRejected(RejectReason.CORRUPT, detail)
-    present = [cell for cell in cells if cell]
+    present = {lang: cell for lang, cell in zip(langs, cells, strict=True) if cell}
     if len(present) < 2:
         raise RecordRejected(RejectReason.EMPTY_TEXT, "fewer than two languages have text")
-    return present
+    return Pair(number, tuple(present), tuple(present.values()))
 
 
-def _document(pairs: list[tuple[int, list[str]]], langs: list[str]) -> Record:
-    text = "\n".join(cell for _, cells in pairs for cell in cells)
-    locator = f"{pairs[0][0]}-{pairs[-1][0]}"
-    return Record(locator, "", "", "", text, {"langs": list(langs), "pairs": len(pairs)})
+def _document(pairs: list[Pair], settings: ParallelLimits) -> Record:
+    ordered = [pair.in_order_of(settings.languages) for pair in pairs]
+    text = "\n".join(cell for pair in ordered for cell in pair.texts)
+    langs = list(dict.fromkeys(lang for pair in ordered for lang in pair.langs))
+    return Record(
+        f"{pairs[0].number}-{pairs[-1].number}", "", "", "", text, {"langs": langs, "pairs": len(pairs)}
+    )

@@ -5,90 +5,82 @@ Whatever a file holds, what comes out are Records and Rejects.
 
 import errno
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from phoenix_assets.fields import AS_NAMED, FieldMap
 from phoenix_assets.ingest import (
+    arc,
+    docx,
     epub,
+    fb2,
     html,
-    jsonl,
+    mobi,
     parallel,
     pdf,
     plain,
     source_code,
+    structured,
+    tmx,
     warc,
     wikidump,
 )
 from phoenix_assets.ingest.config import Format, ReaderLimits
 from phoenix_assets.ingest.records import Record, RecordRejected, Reject
-from phoenix_assets.ingest.streams import ZIP_MAGICS, ZSTD_MAGIC, peek
+from phoenix_assets.ingest.sniff import recognise, refuse_mismatch
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 Reader = Callable[[Path, ReaderLimits], Iterator[Record | Reject]]
 
 READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         Format.WARC: warc.read,
+        Format.ARC: arc.read,
         Format.HTML: html.read,
         Format.EPUB: epub.read,
         Format.PDF: pdf.read,
+        Format.MOBI: mobi.read,
+        Format.AZW3: mobi.read,
+        Format.FB2: fb2.read,
+        Format.DOCX: docx.read,
         Format.MEDIAWIKI: wikidump.read,
         Format.CODE: source_code.read,
-        Format.QA_JSONL: jsonl.read_qa,
-        Format.ARTICLE_JSONL: jsonl.read_articles,
-        Format.K12_JSONL: jsonl.read_k12,
-        Format.JSONL: jsonl.read,
+        **structured.READERS,
         Format.TXT: plain.read,
         Format.PARALLEL_TSV: parallel.read,
+        Format.TMX: tmx.read,
     }
 )
 
-# Magic bytes at the beginning of a file, and what it is. Formats not among them are text, compressed or not.
-_MAGIC: Final = (
-    (b"%PDF-", "PDF"),
-    *((magic, "a zip archive") for magic in ZIP_MAGICS),
-    (ZSTD_MAGIC, "zstd"),
-    (b"WARC/", "WARC"),
-    (b"\x7fELF", "an executable"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"\xd0\xcf\x11\xe0", "a Microsoft Office file"),
-    (b"Rar!", "a RAR archive"),
-    (b"7z\xbc\xaf", "a 7z archive"),
-    (b"SQLite format 3", "an SQLite database"),
-    (b"PAR1", "Parquet"),
-)
-_TEXT: Final = frozenset({"text"})
-_LOOKS: Final[Mapping[str, frozenset[str]]] = {
-    Format.WARC: frozenset({"WARC", "zstd"}),
-    Format.PDF: frozenset({"PDF"}),
-    Format.EPUB: frozenset({"a zip archive"}),
-    Format.CODE: _TEXT | {"a zip archive"},
-}
-_HEAD_BYTES: Final = 4096
 # Libraries raise OSError without a number; a damaged offset makes them seek to an impossible place (EINVAL).
 _OF_THE_CONTENT: Final = (None, errno.EINVAL)
 
 
-def read_file(path: Path, format: str, limits: ReaderLimits) -> Iterator[Record | Reject]:
+def read_file(
+    path: Path, format: str, limits: ReaderLimits, fields: FieldMap = AS_NAMED
+) -> Iterator[Record | Reject]:
     """Yield what the reader of `format` finds in the file; every trouble with its content is a Reject.
 
-    A trouble that ends the reading comes last, with locator "" (the whole file). Raises OSError only for what
-    the disk says (no such file, no permission, I/O error).
+    Of `mixed` files each one's content tells its format. `fields` says what the fields of records are called, where
+    the format has fields. A trouble that ends the reading comes last, with locator "" (the whole file), and a file
+    in which nothing is found is one. Raises OSError only for what the disk says (no such file, no permission, I/O
+    error).
     """
-    reader = READERS.get(format)
-    if reader is None:
-        detail = f"no reader for format {format!r}; known are: {', '.join(sorted(READERS))}"
-        yield Reject("", RejectReason.UNKNOWN_FORMAT, detail)
-        return
     try:
-        _refuse_mismatch(path, format)
+        if path.stat().st_size == 0:
+            raise RecordRejected(RejectReason.EMPTY_TEXT, "the file is empty")
+        actual = recognise(path, limits) if format == Format.MIXED else format
+        reader = _reader(actual, fields)
+        refuse_mismatch(path, actual, limits)
+        result = None
         for result in reader(path, limits):
             yield _with_text(result)
+        if result is None:
+            raise RecordRejected(RejectReason.EMPTY_TEXT, f"the {actual} reader finds no record in the file")
     except RecordRejected as problem:
         yield Reject("", problem.reason, problem.detail, _head(path, limits.payload_bytes))
     except OSError as error:
@@ -97,6 +89,15 @@ def read_file(path: Path, format: str, limits: ReaderLimits) -> Iterator[Record 
         yield _broken(path, format, error, limits)
     except Exception as error:
         yield _broken(path, format, error, limits)
+
+
+def _reader(format: str, fields: FieldMap) -> Reader:
+    if structured_reader := structured.READERS.get(format):
+        return partial(structured_reader, fields=fields)
+    if format not in READERS:
+        detail = f"no reader for format {format!r}; known are: {', '.join(sorted(READERS))}"
+        raise RecordRejected(RejectReason.UNKNOWN_FORMAT, detail)
+    return READERS[format]
 
 
 def _with_text(result: Record | Reject) -> Record | Reject:
@@ -108,30 +109,6 @@ def _with_text(result: Record | Reject) -> Record | Reject:
 def _broken(path: Path, format: str, error: Exception, limits: ReaderLimits) -> Reject:
     detail = f"the {format} reader cannot read this file: {type(error).__name__}: {error}"
     return Reject("", RejectReason.CORRUPT, detail[:1000], _head(path, limits.payload_bytes))
-
-
-def _refuse_mismatch(path: Path, format: str) -> None:
-    """Raise RecordRejected if the file's first bytes show that it is something else than its format says."""
-    if path.stat().st_size == 0:
-        raise RecordRejected(RejectReason.EMPTY_TEXT, "the file is empty")
-    head = peek(path, _HEAD_BYTES)
-    if not head:
-        return  # damaged at its very beginning: the reader will say how
-    kind = _kind(head)
-    if format == Format.PDF and b"%PDF-" in head[:1024]:
-        return
-    if kind not in _LOOKS.get(format, _TEXT):
-        detail = (
-            f"the manifest says {format}, but the content looks like {kind}; correct the format or the file"
-        )
-        raise RecordRejected(RejectReason.CORRUPT, detail)
-    if format == Format.MEDIAWIKI and b"<mediawiki" not in head:
-        detail = "the manifest says mediawiki, but the file does not begin with a <mediawiki> element"
-        raise RecordRejected(RejectReason.CORRUPT, detail)
-
-
-def _kind(head: bytes) -> str:
-    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "text")
 
 
 def _head(path: Path, count: int) -> bytes:

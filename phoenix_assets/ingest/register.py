@@ -16,7 +16,7 @@ from phoenix_assets.ingest.delivery import (
 from phoenix_assets.lineage import LicenceTerms
 from phoenix_assets.schema import KEPT, LEDGER, QUARANTINE, Stage, StageOutput, document_id, ledger_rows
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 RAW_FILE: Final = pl.Schema(
     {
@@ -29,6 +29,7 @@ RAW_FILE: Final = pl.Schema(
         "vendor": pl.String,
         "licence": pl.String,  # SPDX identifier
         "received": pl.String,  # ISO date
+        "fields": pl.String,  # the delivery's own field map as JSON, "" if it has none
     }
 )
 
@@ -72,6 +73,7 @@ def _row(manifest: DeliveryManifest, file: DeliveredFile) -> tuple[str | int, ..
     return (
         manifest.source, manifest.delivery, file.path, file.bytes, file.sha256, manifest.format,
         manifest.vendor, manifest.licence.id, manifest.received.isoformat(),
+        manifest.fields.model_dump_json() if manifest.fields else "",
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from phoenix_assets.ingest.config import ReaderLimits
 from phoenix_assets.ingest.records import RecordRejected
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 BZIP2_MAGIC: Final = b"BZh"
@@ -36,7 +36,7 @@ PEEK_BLOCK_BYTES: Final = 2**14
 class BoundedStream(io.RawIOBase):
     """A decompressed stream that refuses to grow out of proportion to the compressed file it comes from."""
 
-    def __init__(self, compressed: BinaryIO, decompressed: BinaryIO, limits: ReaderLimits) -> None:
+    def __init__(self, compressed: BinaryIO, decompressed: io.BufferedIOBase, limits: ReaderLimits) -> None:
         self._compressed = compressed
         self._decompressed = decompressed
         self._limits = limits
@@ -49,7 +49,8 @@ class BoundedStream(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill `buffer`. Raises RecordRejected: bomb, truncated or corrupt."""
         try:
-            block = self._decompressed.read(min(len(buffer), BLOCK_BYTES))
+            # Not `read`: it would lose what came before the damage.
+            block = self._decompressed.read1(min(len(buffer), BLOCK_BYTES))
         except EOFError as error:
             raise RecordRejected(
                 RejectReason.TRUNCATED, f"the compressed data ends early: {error}"
@@ -84,7 +85,7 @@ def open_stream(path: Path, limits: ReaderLimits) -> BinaryIO:
     decompressor = next((opener for start, opener in _DECOMPRESSORS if magic.startswith(start)), None)
     if decompressor is None:
         return file
-    bounded = BoundedStream(file, cast(BinaryIO, decompressor(file)), limits)
+    bounded = BoundedStream(file, decompressor(file), limits)
     return cast(BinaryIO, io.BufferedReader(bounded, BLOCK_BYTES))
 
 

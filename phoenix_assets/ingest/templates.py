@@ -4,13 +4,15 @@ A missing or blank field drops its label, never leaves an empty one. A field of 
 the vendor's, not a missing field.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from phoenix_assets.fields import COMMENT
 from phoenix_assets.ingest.records import RecordRejected
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 # Label and the names its field goes by, in the order of the text; a line each.
 _K12_HEAD: Final = (
@@ -36,8 +38,8 @@ _K12_BODY: Final = (
 def qa_text(fields: Mapping[str, Any]) -> str:
     """Return a question and its answer as text.
 
-    Fields: question, answer (or content), author, pub_time, comments. Raises RecordRejected (corrupt) for a field
-    of the wrong type.
+    Fields: question, answer (or content), author, pub_time, comments (a list) or comment1, comment2, … Raises
+    RecordRejected (corrupt) for a field of the wrong type.
     """
     question = text_field(fields, "question")
     content = text_field(fields, "answer", "content")
@@ -86,7 +88,7 @@ def _plain_field(fields: Mapping[str, Any], names: tuple[str, ...]) -> str:
     for name in names:
         value = fields.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            value = str(value)
+            value = str(value) if math.isfinite(value) else None
         elif isinstance(value, list) and all(isinstance(item, str) for item in value):
             value = "，".join(item.strip() for item in value if item.strip())
         if value is not None and not isinstance(value, str):
@@ -106,14 +108,19 @@ def _body(fields: Mapping[str, Any], content: str) -> str:
 
 
 def _with_comments(text: str, fields: Mapping[str, Any]) -> str:
+    numbered = "\n".join(f"评论{number}：{comment}" for number, comment in enumerate(_comments(fields), 1))
+    return "\n\n".join(filter(None, (text, numbered)))
+
+
+def _comments(fields: Mapping[str, Any]) -> list[str]:
+    """Return the comments that are not blank: a list, or in tables the columns `comment1`, `comment2` and so on."""
     comments = fields.get("comments")
     if comments is None:
-        return text
+        names = sorted((name for name in fields if COMMENT.fullmatch(name)), key=lambda name: int(name[7:]))
+        return list(filter(None, (text_field(fields, name) for name in names)))
     if not isinstance(comments, list) or not all(isinstance(comment, str) for comment in comments):
         raise _wrong_type("comments", comments, "a list of texts")
-    present = [comment.strip() for comment in comments if comment.strip()]
-    numbered = "\n".join(f"评论{number}：{comment}" for number, comment in enumerate(present, 1))
-    return "\n\n".join(filter(None, (text, numbered)))
+    return [comment.strip() for comment in comments if comment.strip()]
 
 
 def _wrong_type(name: str, value: object, expected: str) -> RecordRejected:

@@ -1,118 +1,152 @@
-"""WARC and WET files, plain or compressed, to one record a page.
+"""WARC and WET files, plain or compressed, to one record a page (see `captures.py`).
 
-Read are successful responses with HTML or plain text, and `conversion` records (the text that a crawler
-extracted); requests, redirects, errors and other media types are not documents and leave no trace. A file
-that ends early gives the records before its end, then one Reject.
+Locators are byte offsets of WARC records. Where a file is damaged, reading goes on at the next place where a record
+begins: a compressed member that unpacks to one, or in a plain file a header after an empty line.
 """
 
+import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from fastwarc.stream_io import ZstdReader
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
+from phoenix_assets.ingest.captures import Capture, codings, is_document, media_type_and_charset, read_capture
 from phoenix_assets.ingest.config import ReaderLimits
-from phoenix_assets.ingest.encoding import decode
-from phoenix_assets.ingest.html import extract_html
 from phoenix_assets.ingest.records import MetaValue, Record, RecordRejected, Reject
-from phoenix_assets.ingest.streams import (
-    BLOCK_BYTES,
-    GZIP_MAGIC,
-    GZIP_WBITS,
-    ZSTD_MAGIC,
-    decode_body,
-    too_large,
-)
+from phoenix_assets.ingest.streams import BLOCK_BYTES, GZIP_MAGIC, GZIP_WBITS, PEEK_BLOCK_BYTES, ZSTD_MAGIC
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
-_HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
-_TEXT_TYPES: Final = frozenset({"text/plain"})
-_READ_TYPES: Final = WarcRecordType.response | WarcRecordType.conversion
-_SUCCESS: Final = range(200, 300)
 _RECORD_END: Final = b"\r\n\r\n"
+_RECORD_START: Final = b"WARC/1."
+_DEFLATE: Final = b"\x08"  # the method that follows gzip's magic bytes
+_NOT_A_HEADER: Final = "Invalid WARC header"  # as FastWARC says it
 
 
 def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
-    """Yield a Record or Reject for every page of the file; locators are byte offsets of WARC records.
+    """Yield a Record or Reject for every page of the file, and a Reject for every damaged place."""
+    start: int | None = 0
+    while start is not None:
+        start = yield from _stretch(path, start, limits)
 
-    Raises RecordRejected (truncated, corrupt) where the file cannot be read on, after the records before.
+
+def _stretch(path: Path, start: int, limits: ReaderLimits) -> Generator[Record | Reject, None, int | None]:
+    """Read from the record at `start` to the end or to where the file is damaged; return where to go on, None at the end.
+
+    A page is given out when the record after it has begun: only then is it known that its length was right.
     """
-    last, cut_short, problem = 0, False, None
+    last, page, problem, is_read = None, None, "", False
     with path.open("rb") as stream:
+        stream.seek(start)
         try:
-            for warc in ArchiveIterator(stream, record_types=_READ_TYPES, parse_http=True):
-                last = warc.stream_pos
-                if (page := _page(warc, limits)) is not None:
-                    cut_short = isinstance(page, Reject) and page.reason is RejectReason.TRUNCATED
+            for warc in ArchiveIterator(stream, record_types=WarcRecordType.any_type, parse_http=True):
+                if page is not None:
                     yield page
+                if last is None and warc.stream_pos > start:  # FastWARC has gone over it without a word
+                    yield Reject(str(start), RejectReason.CORRUPT, "the record is damaged")
+                last, page, is_read = warc.stream_pos, None, False
+                page, is_read = _page(warc, limits), True
         except OSError as error:
             if error.errno is not None:
                 raise
-            problem = error
-    if not cut_short and _ends_early(path, last):
+            problem = str(error)
+    last = start if last is None else last
+    damaged = _end_of_member(path, last, problem) if problem and is_read else last
+    if problem and damaged == last:
+        detail = f"the record is damaged, or its length is wrong: {problem}"
+        page = Reject(str(last), RejectReason.CORRUPT, detail)
+    if page is not None:
+        yield page
+    if problem:
+        following = _next_record(path, last + 1)
+        if damaged not in (last, following):
+            yield Reject(str(damaged), RejectReason.CORRUPT, f"the record is damaged: {problem}")
+        return following
+    if not (isinstance(page, Reject) and page.reason is RejectReason.TRUNCATED) and _ends_early(path, last):
         raise RecordRejected(RejectReason.TRUNCATED, f"the file ends within a record after byte {last}")
-    if problem is not None:
-        raise RecordRejected(RejectReason.CORRUPT, f"after byte {last} the file cannot be read: {problem}")
+    return None
 
 
 def _page(warc: Any, limits: ReaderLimits) -> Record | Reject | None:
-    media_type = _media_type(warc)
-    if media_type is None:
+    """Return what a record gives; None if it is no document."""
+    extracted = warc.record_type == WarcRecordType.conversion
+    if extracted:
+        media_type, charset = media_type_and_charset(warc.headers.get("Content-Type") or "")
+    elif warc.record_type == WarcRecordType.response and warc.is_http_parsed:
+        media_type, charset = (warc.http_content_type or "").lower(), warc.http_charset
+    else:
         return None
-    locator, body = str(warc.stream_pos), b""
-    promised = warc.content_length
-    try:
-        body = warc.reader.read(limits.max_record_bytes + 1)
-        if len(body) > limits.max_record_bytes:
-            raise too_large(limits.max_record_bytes)
-        if len(body) < promised:
-            raise RecordRejected(RejectReason.TRUNCATED, f"{len(body)} of {promised} bytes are there")
-        title, text = _title_and_text(warc, media_type, body, limits)
-    except RecordRejected as problem:
-        return Reject(locator, problem.reason, problem.detail, body[: limits.payload_bytes])
-    if not text:
-        detail = "no main content found on the page"
-        return Reject(locator, RejectReason.EMPTY_TEXT, detail, body[: limits.payload_bytes])
-    return Record(
-        locator, warc.headers.get("WARC-Target-URI", "").strip("<>"), title, "", text, _meta(warc, media_type)
-    )
-
-
-def _media_type(warc: Any) -> str | None:
-    """Return the media type of a record that is a document, else None."""
-    if warc.record_type == WarcRecordType.conversion:
-        media_type = (warc.headers.get("Content-Type") or "").split(";")[0].strip().lower()
-        return media_type if media_type in _TEXT_TYPES else None
-    if not warc.is_http_parsed or warc.http_headers.status_code not in _SUCCESS:
+    headers = {} if extracted else {name.lower(): value for name, value in warc.http_headers.items()}
+    if not is_document(media_type, None if extracted else warc.http_headers.status_code, extracted=extracted):
         return None
-    media_type = (warc.http_content_type or "").lower()
-    return media_type if media_type in _HTML_TYPES | _TEXT_TYPES else None
-
-
-def _title_and_text(warc: Any, media_type: str, body: bytes, limits: ReaderLimits) -> tuple[str, str]:
-    charset = None
-    if warc.is_http_parsed:
-        codings = [
-            coding.strip().lower()
-            for header in ("Transfer-Encoding", "Content-Encoding")
-            for coding in reversed((warc.http_headers.get(header) or "").split(","))
-        ]
-        body = decode_body(body, codings, limits)
-        charset = warc.http_charset
-    if media_type in _HTML_TYPES:
-        return extract_html(body, charset, limits)
-    return "", decode(body, limits, declared=charset)[0].strip()
-
-
-def _meta(warc: Any, media_type: str) -> dict[str, MetaValue]:
-    return {
+    meta: dict[str, MetaValue] = {
         "record_id": (warc.record_id or "").removeprefix("<urn:uuid:").removesuffix(">"),
         "date": warc.headers.get("WARC-Date", ""),
         "media_type": media_type,
     }
+    address = warc.headers.get("WARC-Target-URI", "").strip("<>")
+    capture = Capture(
+        str(warc.stream_pos), address, media_type, charset, codings(headers), warc.content_length, meta
+    )
+    return read_capture(capture, warc.reader.read, limits)
+
+
+def _end_of_member(path: Path, at: int, problem: str) -> int:
+    """Return where the sound gzip member at `at` ends, so that the problem is in what follows; else `at`.
+
+    A sound member unpacks to its end, checksum included. What is not compressed has nothing to tell by.
+    """
+    member = zlib.decompressobj(wbits=GZIP_WBITS)
+    with path.open("rb") as stream:
+        stream.seek(at)
+        try:
+            while not member.eof and (block := member.unconsumed_tail or stream.read(BLOCK_BYTES)):
+                member.decompress(block, BLOCK_BYTES)
+        except zlib.error:
+            return at
+        end = stream.tell() - len(member.unused_data)
+    return end if member.eof and _NOT_A_HEADER not in problem else at
+
+
+def _next_record(path: Path, after: int) -> int | None:
+    """Return the offset of the first record that begins at byte `after` or later, None if there is none."""
+    with path.open("rb") as stream:
+        head = stream.read(len(ZSTD_MAGIC))
+        if head.startswith(GZIP_MAGIC):
+            mark, lead = GZIP_MAGIC + _DEFLATE, 0
+        elif head == ZSTD_MAGIC:
+            mark, lead = ZSTD_MAGIC, 0
+        else:
+            mark, lead = _RECORD_END + _RECORD_START, len(_RECORD_END)
+        stream.seek(after)
+        window, base = b"", after
+        while block := stream.read(BLOCK_BYTES):
+            window += block
+            found = window.find(mark)
+            while found >= 0:
+                if lead or _unpacks_to_record(path, base + found):
+                    return base + found + lead
+                found = window.find(mark, found + 1)
+            kept = len(mark) - 1
+            base, window = base + max(0, len(window) - kept), window[-kept:]
+    return None
+
+
+def _unpacks_to_record(path: Path, at: int) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(at)
+        block = stream.read(PEEK_BLOCK_BYTES)
+    try:
+        if block.startswith(ZSTD_MAGIC):
+            return bool(ZstdReader(io.BytesIO(block)).read(len(_RECORD_START)) == _RECORD_START)
+        start = zlib.decompressobj(wbits=GZIP_WBITS).decompress(block, len(_RECORD_START))
+    except (zlib.error, OSError):
+        return False
+    return start == _RECORD_START
 
 
 def _ends_early(path: Path, last: int) -> bool:

@@ -1,6 +1,6 @@
 """Wiki markup to text: templates, tables, references and media go, headings and list items stay as lines.
 
-Formulas and code survive as their source (`$…$`, code lines); Chinese conversion markup `-{…}-` yields its
+Formulas and code survive as their source (`$…$` and `$$…$$`, code lines); Chinese conversion markup `-{…}-` yields its
 simplified variant. What counts as a picture or a category is decided by the namespaces that the dump itself
 declares.
 """
@@ -12,9 +12,13 @@ from typing import Any, Final
 import mwparserfromhell
 from mwparserfromhell import nodes
 
-KERNEL_VERSION: Final = "1"
+from phoenix_assets.ingest.mathml import formula
 
-_FORMULA: Final = re.compile(r"<math\b[^>/]*>(.*?)</math>", re.DOTALL | re.IGNORECASE)
+KERNEL_VERSION: Final = "2"
+
+_FORMULA: Final = re.compile(
+    r"<(?:math|chem|ce)\b([^>/]*)>(.*?)</(?:math|chem|ce)\s*>", re.DOTALL | re.IGNORECASE
+)
 _CODE: Final = re.compile(r"<(syntaxhighlight|source)\b[^>/]*>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE)
 _CONVERSION: Final = re.compile(r"-\{(.*?)\}-", re.DOTALL)
 _VARIANT: Final = re.compile(r"^\s*(zh(?:-[a-z]+)?)\s*:\s*(.*)$", re.DOTALL)
@@ -36,6 +40,7 @@ _BOUNDARIES: Final = {
     "/>": ("<", -1),
 }
 _DROPPED_TAGS: Final = frozenset({"ref", "references", "table", "gallery", "imagemap", "timeline", "score"})
+_FORMULA_TEMPLATES: Final = frozenset({"math", "mvar", "var", "nowrap"})  # they show what they are given
 _LINE_BREAKS: Final = frozenset({"br", "hr"})
 _PLACEHOLDER: Final = "\ue000{}\ue001"
 _PLACED: Final = re.compile("\ue000(\\d+)\ue001")
@@ -67,13 +72,13 @@ def wikitext_to_text(markup: str, media_namespaces: Collection[str]) -> str:
         return _PLACEHOLDER.format(len(kept) - 1)
 
     markup = markup.replace("\ue000", "").replace("\ue001", "")
-    markup = _FORMULA.sub(lambda match: keep(f"${match[1].strip()}$"), markup)
+    markup = _FORMULA.sub(lambda match: keep(formula(match[2], display="block" in match[1])), markup)
     markup = _CODE.sub(lambda match: keep(match[2].strip("\n")), markup)
     markup = _CONVERSION.sub(lambda match: _variant(match[1]), markup)
     text = _text_of(mwparserfromhell.parse(markup), media_namespaces)
     text = _SPACES.sub(" ", _EMPTY_BRACKETS.sub("", _MAGIC_WORD.sub("", text)))
     text = _BLANK_LINES.sub("\n\n", "\n".join(line.strip() for line in text.split("\n"))).strip()
-    return _PLACED.sub(lambda match: kept[int(match[1])], text)
+    return _PLACED.sub(lambda match: kept[int(match[1])], text).strip("\n")
 
 
 def _text_of(code: Any, media_namespaces: Collection[str]) -> str:
@@ -96,7 +101,9 @@ def _node_text(node: Any, media_namespaces: Collection[str]) -> str:
         return _text_of(node.title, media_namespaces)
     if isinstance(node, nodes.Tag):
         return _tag_text(node, media_namespaces)
-    return ""  # templates, their arguments, comments
+    if isinstance(node, nodes.Template) and str(node.name).strip().lower() in _FORMULA_TEMPLATES:
+        return "".join(_text_of(parameter.value, media_namespaces) for parameter in node.params[:1])
+    return ""  # other templates, their arguments, comments
 
 
 def _tag_text(tag: Any, media_namespaces: Collection[str]) -> str:

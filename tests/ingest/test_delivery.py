@@ -236,8 +236,27 @@ def test_wrong_values_are_a_bad_manifest(folder: Path, changes: dict[str, object
     assert rejection(folder).reason is RejectReason.BAD_MANIFEST
 
 
+def test_a_manifest_may_say_what_the_records_fields_are_called(folder: Path) -> None:
+    fields = {"text": "body.main", "meta": ["score"], "layout": "article"}
+    write_raw(folder, fields=fields)
+    told = read_manifest(folder).fields
+    assert told is not None
+    assert told.model_dump(mode="json") == fields
+    write_manifest(folder, read_manifest(folder))
+    assert read_manifest(folder).fields == told
+
+
+@pytest.mark.parametrize(
+    "fields", [{"tittle": "a"}, {"text": "a..b"}, {"text": ["a"]}, {"meta": "a"}, ["text"]]
+)
+def test_a_wrong_field_map_is_a_bad_manifest(fields: object, folder: Path) -> None:
+    write_raw(folder, fields=fields)
+    assert rejection(folder).reason is RejectReason.BAD_MANIFEST
+    assert "fields" in str(rejection(folder))
+
+
 def test_an_unknown_source_and_an_unknown_format_have_their_own_reasons(folder: Path) -> None:
-    manifest = manifest_of(folder, format="mobi")
+    manifest = manifest_of(folder, format="lrf")
     with pytest.raises(DeliveryRejected) as source:
         check_known(manifest, {"book"}, set(Format))
     with pytest.raises(DeliveryRejected) as unread:

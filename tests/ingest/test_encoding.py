@@ -30,6 +30,63 @@ def test_undeclared_text_is_decoded(text: str, encoding: str, limits: ReaderLimi
     assert decode(text.encode(encoding), limits)[0] == text
 
 
+# Universal Declaration of Human Rights, article 1; the opening of 吾輩は猫である (public domain).
+KOREAN = "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다. 인간은 천부적으로 이성과 양심을 부여받았다."
+JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。何でも薄暗いじめじめした所で泣いていた。"
+RUSSIAN = (
+    "Все люди рождаются свободными и равными в своем достоинстве и правах. Они наделены разумом и совестью."
+)
+FRENCH = "Tous les êtres humains naissent libres et égaux en dignité et en droits. Ils sont doués de raison."
+ENGLISH = (
+    "It\u2019s a \u201cquoted\u201d world \u2014 he said, and they\u2019re right. The caf\xe9 was closed."
+)
+LEGACY = [
+    (SIMPLIFIED, "gb18030"),
+    (TRADITIONAL, "big5"),
+    (TRADITIONAL, "gb18030"),
+    (SIMPLIFIED, "utf-16-le"),
+    (SIMPLIFIED, "utf-16-be"),
+    (JAPANESE, "utf-16-le"),
+    (JAPANESE, "cp932"),
+    (JAPANESE, "euc_jp"),
+    (KOREAN, "cp949"),
+    (KOREAN, "utf-16-be"),
+    (RUSSIAN, "cp1251"),
+    (RUSSIAN, "koi8-r"),
+    (FRENCH, "cp1252"),
+    (ENGLISH, "cp1252"),
+    (ENGLISH, "utf-16-le"),
+    ("Nothing but ASCII in here.", "utf-16-be"),
+]
+
+
+@pytest.mark.parametrize(("text", "encoding"), LEGACY)
+def test_a_line_in_any_common_encoding_is_decoded(text: str, encoding: str, limits: ReaderLimits) -> None:
+    assert decode(text.encode(encoding), limits)[0] == text
+
+
+@pytest.mark.parametrize(("text", "encoding"), LEGACY)
+def test_a_long_text_is_decoded_though_it_begins_in_plain_english(
+    text: str, encoding: str, limits: ReaderLimits
+) -> None:
+    long = "This book begins with a licence. " * 1000 + text * 100
+    assert decode(long.encode(encoding), limits)[0] == long
+
+
+@pytest.mark.parametrize("text", ["罗贯中", "第一回", "三国演义"])
+def test_a_title_of_three_characters_is_decoded(text: str, limits: ReaderLimits) -> None:
+    assert decode(text.encode("gb18030"), limits)[0] == text
+
+
+def test_a_label_of_latin_1_on_chinese_bytes_is_not_believed(limits: ReaderLimits) -> None:
+    assert decode(SIMPLIFIED.encode("gb18030"), limits, declared="iso-8859-1") == (SIMPLIFIED, "gb18030")
+
+
+def test_utf8_whose_end_was_cut_off_is_still_utf8(limits: ReaderLimits) -> None:
+    text, encoding = decode((SIMPLIFIED * 50).encode()[:-1], limits)
+    assert (text.count("\ufffd"), encoding) == (1, "utf-8")
+
+
 def test_valid_utf8_wins_over_a_wrong_label(limits: ReaderLimits) -> None:
     assert decode(SIMPLIFIED.encode(), limits, declared="gb2312") == (SIMPLIFIED, "utf-8")
 

@@ -175,3 +175,67 @@ def test_a_damaged_chapter_does_not_cost_the_others(tmp_path: Path, limits: Read
     path.write_bytes(content)
     results = read(path, limits)
     assert [isinstance(result, Record) for result in results] == [False, True]
+
+
+def test_pages_without_a_package_come_in_the_natural_order_of_their_names(
+    tmp_path: Path, limits: ReaderLimits
+) -> None:
+    members = {f"chapter{number}.xhtml": chapter(f"{number}回{LONG}") for number in (10, 9, 1)}
+    results = read(write(tmp_path / "b.epub", members), limits)
+    assert [r.text.partition("回")[0] for r in results if isinstance(r, Record)] == ["1", "9", "10"]
+
+
+def test_a_garbled_package_still_gives_order_and_title(tmp_path: Path, limits: ReaderLimits) -> None:
+    garbled = OPF.replace("</metadata>", "").replace("&", "&&").replace("三国演义", "三国演义 & 水浒")
+    first, second = read(write(tmp_path / "b.epub", book() | {"OEBPS/book.opf": garbled}), limits)
+    assert isinstance(first, Record)
+    assert isinstance(second, Record)
+    assert (first.title, first.lang) == ("三国演义 & 水浒", "zh")
+    assert [first.text[:2], second.text[:3]] == ["上卷", "第二回"]
+
+
+@pytest.mark.parametrize(
+    "container", ["<container", "<container/>", CONTAINER.replace("book.opf", "gone.opf")]
+)
+def test_a_wrong_container_and_mimetype_do_not_matter(
+    container: str, tmp_path: Path, limits: ReaderLimits
+) -> None:
+    members = book() | {"META-INF/container.xml": container, "mimetype": "text/plain"}
+    assert sum(isinstance(r, Record) for r in read(write(tmp_path / "b.epub", members), limits)) == 2
+
+
+def test_the_container_names_the_package_of_several(tmp_path: Path, limits: ReaderLimits) -> None:
+    members = {"a.opf": OPF.replace("三国演义", "样张")} | book()
+    first, *_ = read(write(tmp_path / "b.epub", members), limits)
+    assert isinstance(first, Record)
+    assert first.title == "三国演义"
+
+
+def test_a_self_closed_title_does_not_swallow_the_chapter(tmp_path: Path, limits: ReaderLimits) -> None:
+    page = chapter(LONG).replace("<title></title>", "<title/><script src='a.js'/>")
+    (record,) = read(write(tmp_path / "b.epub", {"a.xhtml": page}), limits)
+    assert isinstance(record, Record)
+    assert record.text == LONG
+
+
+def test_broken_xhtml_is_read_as_html(tmp_path: Path, limits: ReaderLimits) -> None:
+    page = f"<html><body><p>{LONG}<p><b>AT&T</i>{LONG}"
+    (record,) = read(write(tmp_path / "b.epub", {"a.xhtml": page}), limits)
+    assert isinstance(record, Record)
+    assert record.text.count(LONG) == 2
+
+
+def test_a_chapter_that_the_archive_lacks_is_rejected_by_name(tmp_path: Path, limits: ReaderLimits) -> None:
+    members = book()
+    del members["OEBPS/text/z1.xhtml"]
+    reject, record = sorted(
+        read(write(tmp_path / "b.epub", members), limits), key=lambda r: isinstance(r, Record)
+    )
+    assert isinstance(reject, Reject)
+    assert isinstance(record, Record)
+    assert (reject.locator, str(reject.reason)) == ("OEBPS/text/z1.xhtml", "corrupt")
+
+
+def test_a_book_of_pictures_needs_ocr(tmp_path: Path, limits: ReaderLimits) -> None:
+    members: dict[str, str | bytes] = {"1.xhtml": "<img src='1.jpg'/>", "1.jpg": b"\xff\xd8\xff"}
+    assert only_reason(read(write(tmp_path / "b.epub", members), limits)) == "needs_ocr"

@@ -136,12 +136,12 @@ def test_a_lone_surrogate_spelled_in_json_becomes_a_reject(tmp_path: Path, limit
     assert [str(reject.reason) for reject in rejects] == ["invalid_encoding"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=30), st.just(b'{"text": "x"}')), max_size=8))
 def test_any_bytes_give_results_and_never_an_exception(
     tmp_path: Path, limits: ReaderLimits, rows: list[bytes]
 ) -> None:
-    for format in ("jsonl", "qa_jsonl", "parallel_tsv", "txt", "html"):
+    for format in ("jsonl", "qa_jsonl", "json", "csv", "tmx", "parallel_tsv", "txt", "html"):
         for result in read(tmp_path / "a", format, b"\n".join(rows), limits):
             assert isinstance(result, Record | Reject)
 
@@ -167,6 +167,15 @@ def test_rows_that_cannot_be_aligned_are_rejected(tmp_path: Path, limits: Reader
         ("6", "invalid_encoding"),
         ("2-7", "a\nb\nc\nd"),
     ]
+
+
+def test_pairs_before_the_damage_of_a_truncated_file_are_kept(tmp_path: Path, limits: ReaderLimits) -> None:
+    content = "en\tzh\n" + "".join(f"Sentence {n * n * 7919 % 9973}.\t第{n}句。\n" for n in range(5000))
+    results = read(tmp_path / "a.tsv", "parallel_tsv", gzip.compress(content.encode())[:-500], limits)
+    *documents, last = found(results)
+    assert last == ("", "truncated")
+    assert [locator.partition("-")[0] for locator, _ in documents[:2]] == ["2", "52"]
+    assert documents[-1][1].count("\n") < 99
 
 
 def test_a_third_language_may_be_missing_in_a_row(tmp_path: Path, limits: ReaderLimits) -> None:
@@ -195,4 +204,4 @@ def test_text_that_is_none_is_quarantined(tmp_path: Path, limits: ReaderLimits) 
     assert found(read(tmp_path / "a.txt", "txt", garbage, limits)) == [("", "invalid_encoding")]
     assert found(read(tmp_path / "b.txt", "txt", b" \n \n", limits)) == [("0", "empty_text")]
     assert found(read(tmp_path / "c.txt", "txt", b"x" * 50_000_000, limits)) == [("", "too_large")]
-    assert found(read(tmp_path / "d.txt", "txt", b"a\x00b", limits)) == [("0", "a\x00b")]
+    assert found(read(tmp_path / "d.txt", "txt", b"a\x00b", limits)) == [("", "invalid_encoding")]

@@ -23,12 +23,12 @@ def only(path: Path, format: str, limits: ReaderLimits) -> Reject:
 
 
 def test_every_format_has_a_reader() -> None:
-    assert set(READERS) == set(Format)
+    assert {*READERS, Format.MIXED} == set(Format)
 
 
 def test_an_unknown_format_is_told_with_the_known_ones(tmp_path: Path, limits: ReaderLimits) -> None:
-    (tmp_path / "a.mobi").write_bytes(b"x")
-    reject = only(tmp_path / "a.mobi", "mobi", limits)
+    (tmp_path / "a.lit").write_bytes(b"x")
+    reject = only(tmp_path / "a.lit", "lit", limits)
     assert reject.reason is RejectReason.UNKNOWN_FORMAT
     assert "epub" in reject.detail
 
@@ -61,7 +61,14 @@ def test_xml_that_is_no_dump_is_refused(tmp_path: Path, limits: ReaderLimits) ->
     assert only(tmp_path / "a.xml", "mediawiki", limits).reason is RejectReason.CORRUPT
 
 
-@pytest.mark.parametrize("format", sorted(READERS))
+def test_a_file_in_which_nothing_is_found_is_quarantined(tmp_path: Path, limits: ReaderLimits) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("picture.png", b"\x89PNG")
+    reject = only(tmp_path / "a.zip", "code", limits)
+    assert (reject.reason, reject.locator) == (RejectReason.EMPTY_TEXT, "")
+
+
+@pytest.mark.parametrize("format", sorted(Format))
 def test_an_empty_file_is_quarantined(format: str, tmp_path: Path, limits: ReaderLimits) -> None:
     (tmp_path / "a").write_bytes(b"")
     assert only(tmp_path / "a", format, limits).reason is RejectReason.EMPTY_TEXT
@@ -102,6 +109,11 @@ def test_the_same_file_gives_the_same_results(tmp_path: Path, limits: ReaderLimi
             ("warc", b"\x1f\x8b\x08\x00"),
             ("epub", b"PK\x03\x04"),
             ("pdf", b"%PDF-1.4\n"),
+            ("mobi", bytes(60) + b"BOOKMOBI" + bytes(8) + b"\0\1" + bytes(3) + b"\x56"),
+            ("fb2", b"<FictionBook>"),
+            ("docx", b"PK\x03\x04"),
+            ("mixed", b"PK\x03\x04"),
+            ("mixed", b""),
             ("mediawiki", b"<mediawiki>"),
             ("code", b"PK\x03\x04"),
             ("code", b"BZh9"),

@@ -2,10 +2,12 @@
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
@@ -80,9 +82,13 @@ def test_declared_encodings_are_read(encoding: str, tmp_path: Path, limits: Read
 
 
 def test_pages_that_are_not_documents_leave_no_trace(tmp_path: Path, limits: ReaderLimits) -> None:
-    assert read(write_warc(tmp_path / "a.warc", [page(ENGLISH)], status="404 Not Found"), limits) == []
-    picture = write_warc(tmp_path / "b.warc", [b"\x89PNG"], headers=[("Content-Type", "image/png")])
-    assert read(picture, limits) == []
+    missing = write_warc(tmp_path / "a.warc", [page(ENGLISH)], status="404 Not Found").read_bytes()
+    picture = write_warc(
+        tmp_path / "b.warc", [b"\x89PNG"], headers=[("Content-Type", "image/png")]
+    ).read_bytes()
+    good = write_warc(tmp_path / "c.warc", [page(ENGLISH)])
+    good.write_bytes(missing + picture + good.read_bytes())
+    assert reasons(read(good, limits)) == ["record"]
 
 
 def test_a_page_without_main_content_is_quarantined(tmp_path: Path, limits: ReaderLimits) -> None:
@@ -102,17 +108,76 @@ def test_a_truncated_file_gives_the_good_records_then_one_reject(
     assert reasons(results) == ["record"] * 4 + ["truncated"]
 
 
-def test_damage_in_the_middle_of_a_compressed_file_ends_it_as_corrupt(
-    tmp_path: Path, limits: ReaderLimits
-) -> None:
-    path = write_warc(tmp_path / "a.warc.gz", [page(ENGLISH * 20) for _ in range(5)])
+def starts(path: Path, mark: bytes) -> list[int]:
+    content = path.read_bytes()
+    return [match.start() for match in re.finditer(re.escape(mark), content)]
+
+
+def test_after_a_damaged_member_the_next_ones_are_read(tmp_path: Path, limits: ReaderLimits) -> None:
+    path = write_warc(tmp_path / "a.warc.gz", [page(f"{ENGLISH * 20} {number}") for number in range(5)])
+    third = starts(path, b"\x1f\x8b\x08")[3]
     content = bytearray(path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 60] = bytes(60)
+    content[third + 60 : third + 120] = bytes(60)
     path.write_bytes(content)
-    found = reasons(read(path, limits))
-    assert found[-1] == "corrupt"
-    assert found[:-1] == ["record"] * (len(found) - 1)
+    results = read(path, limits)
+    assert reasons(results) == ["record", "record", "corrupt", "record", "record"]
+    assert results[2].locator == str(third)
+
+
+def test_after_a_member_cut_short_the_next_ones_are_read(tmp_path: Path, limits: ReaderLimits) -> None:
+    path = write_warc(tmp_path / "a.warc.gz", [page(f"{ENGLISH * 20} {number}") for number in range(5)])
+    members = starts(path, b"\x1f\x8b\x08")
+    content = path.read_bytes()
+    path.write_bytes(content[: members[3] + 100] + content[members[4] :])
+    assert reasons(read(path, limits)) == ["record", "record", "corrupt", "record", "record"]
+
+
+def test_a_wrong_checksum_is_not_passed_over(tmp_path: Path, limits: ReaderLimits) -> None:
+    path = write_warc(tmp_path / "a.warc.gz", [page(ENGLISH), page(ENGLISH)])
+    content = bytearray(path.read_bytes())
+    second = starts(path, b"\x1f\x8b\x08")[2]
+    content[second - 8] ^= 1
+    path.write_bytes(content)
+    assert reasons(read(path, limits)) == ["corrupt", "record"]
+
+
+@pytest.mark.parametrize("change", [-300, 100])
+def test_a_record_that_lies_about_its_length_costs_only_itself(
+    change: int, tmp_path: Path, limits: ReaderLimits
+) -> None:
+    path = write_warc(tmp_path / "a.warc", [page(f"{ENGLISH * 5} {number}") for number in range(4)])
+    content = path.read_bytes()
+    second = starts(path, b"WARC/1.")[2]
+    length = re.compile(rb"Content-Length: (\d+)").search(content, second)
+    assert length is not None
+    lie = b"Content-Length: %d" % (int(length[1]) + change)
+    path.write_bytes(content[: length.start()] + lie + content[length.end() :])
+    results = read(path, limits)
+    assert reasons(results) == ["record", "corrupt", "record", "record"]
+    assert results[1].locator == str(second)
+
+
+def test_garbage_between_records_costs_no_later_record(tmp_path: Path, limits: ReaderLimits) -> None:
+    path = write_warc(tmp_path / "a.warc", [page(f"{ENGLISH} {number}") for number in range(3)])
+    content, second = path.read_bytes(), starts(path, b"WARC/1.")[2]
+    path.write_bytes(content[:second] + b"\0\xff" * 500 + b"\r\n\r\n" + content[second:])
+    assert reasons(read(path, limits)) == ["corrupt", "record", "record"]
+
+
+def test_a_zstd_file_is_read_too(tmp_path: Path, limits: ReaderLimits) -> None:
+    plain = write_warc(tmp_path / "a.warc", [page(ENGLISH), page(CHINESE)])
+    path = tmp_path / "a.warc.zst"
+    path.write_bytes(pa.compress(plain.read_bytes(), codec="zstd", asbytes=True))
+    assert [result.text for result in read(path, limits) if isinstance(result, Record)] == [ENGLISH, CHINESE]
+
+
+def test_brotli_and_chunked_bodies_are_decoded(tmp_path: Path, limits: ReaderLimits) -> None:
+    body = pa.compress(page(ENGLISH), codec="brotli", asbytes=True)
+    chunked = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:40], body[40:], b""))
+    headers = [("Content-Type", "text/html"), ("Content-Encoding", "br"), ("Transfer-Encoding", "chunked")]
+    (record,) = read(write_warc(tmp_path / "a.warc", [chunked], headers=headers), limits)
+    assert isinstance(record, Record)
+    assert record.text == ENGLISH
 
 
 def test_compressed_bodies_are_decoded(tmp_path: Path, limits: ReaderLimits) -> None:

@@ -2,7 +2,7 @@
 
 An archive is fetched once: a file in the cache is used as it is. Debian packages come through `apt-get
 download` (with package lists of our own where the system has none, so no root is needed), wheels through
-`pip download`, and the CPython archive is the running interpreter's standard library, read in place.
+`pip download`, source distributions too, and the CPython archive is the running interpreter's standard library, read in place.
 Members are read as streams: nothing is unpacked to disk, links are not followed.
 """
 
@@ -71,6 +71,7 @@ def read_members(fetched: Fetched, archive: Archive) -> dict[str, bytes]:
     readers = {
         ArchiveKind.DEB: _deb_members,
         ArchiveKind.PYPI: _wheel_members,
+        ArchiveKind.SDIST: _sdist_members,
         ArchiveKind.CPYTHON: _tree_members,
     }
     wanted = {}
@@ -99,7 +100,7 @@ def _matches(path: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _archive_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.suffix in {".deb", ".whl"})
+    return sorted(path for path in folder.glob("*") if path.suffix in {".deb", ".whl", ".gz"})
 
 
 def _deb_version(path: Path) -> str:
@@ -116,7 +117,8 @@ def _download(name: str, archive: Archive, folder: Path, cache: Path, limit_s: i
         if archive.kind is ArchiveKind.DEB:
             _apt_download(name, target, cache, limit_s)
         else:
-            _pip_download(f"{name}=={archive.version}", target, limit_s)
+            form = "--only-binary" if archive.kind is ArchiveKind.PYPI else "--no-binary"
+            _pip_download(f"{name}=={archive.version}", form, target, limit_s)
         if len(_archive_files(target)) != 1:
             raise ArchiveError(
                 f"fetching {name} left {len(list(target.iterdir()))} files instead of one archive; try again"
@@ -165,9 +167,9 @@ def _apt_download(package: str, target: Path, cache: Path, limit_s: int) -> None
         )
 
 
-def _pip_download(requirement: str, target: Path, limit_s: int) -> None:
+def _pip_download(requirement: str, form: str, target: Path, limit_s: int) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    failure = _run([*command, "--only-binary", ":all:", "--dest", ".", requirement], target, limit_s)
+    failure = _run([*command, form, ":all:", "--dest", ".", requirement], target, limit_s)
     if failure is not None:
         raise ArchiveError(
             f"pip cannot download {requirement}:\n{failure}\ncheck the network and pip's index"
@@ -204,6 +206,17 @@ def _wheel_members(path: Path) -> _Members:
                     yield info.filename, functools.partial(wheel.read, info)
     except zipfile.BadZipFile as error:
         raise ArchiveError(f"{path}: not a whole wheel ({error}); delete it and build again") from error
+
+
+def _sdist_members(path: Path) -> _Members:
+    """Stream the regular files of a source distribution, without its top folder."""
+    try:
+        with tarfile.open(path, "r:gz") as tar:
+            for member in tar:
+                if member.isreg():
+                    yield member.name.partition("/")[2], functools.partial(_tar_bytes, tar, member)
+    except tarfile.TarError as error:
+        raise ArchiveError(f"{path}: not a whole archive ({error}); delete it and build again") from error
 
 
 def _tree_members(root: Path) -> _Members:

@@ -21,6 +21,7 @@ class ArchiveKind(StrEnum):
 
     DEB = "deb"
     PYPI = "pypi"
+    SDIST = "sdist"
     CPYTHON = "cpython"
 
 
@@ -35,7 +36,9 @@ class Archive(Config):
     """One package archive: how to fetch it, what it holds, under which licence (SPDX)."""
 
     kind: ArchiveKind
-    version: str | None = None  # only for PyPI: Debian's version is the one that the machine's release offers
+    version: str | None = (
+        None  # only from PyPI: Debian's version is the one that the machine's release offers
+    )
     licence: str
     evidence: Evidence
     holds: str
@@ -44,8 +47,8 @@ class Archive(Config):
 
     @model_validator(mode="after")
     def _pinned_iff_pypi(self) -> Self:
-        if (self.kind is ArchiveKind.PYPI) != (self.version is not None):
-            raise ValueError("`version` belongs to archives of kind `pypi`, and only to them")
+        if (self.kind in {ArchiveKind.PYPI, ArchiveKind.SDIST}) != (self.version is not None):
+            raise ValueError("`version` belongs to archives of kind `pypi` and `sdist`, and only to them")
         return self
 
 
