@@ -8,15 +8,8 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from phoenix_assets.clean.config import (
-    ROOT_PROFILE,
-    FilterProfile,
-    KenlmConfig,
-    LidConfig,
-    Rule,
-    load_normalize,
-    load_profile,
-)
+from phoenix_assets.clean.config import KenlmConfig, LidConfig, PretrainedModel, load_normalize
+from phoenix_assets.clean.profiles import ROOT_PROFILE, SAFETY, FilterProfile, load_profile
 from phoenix_assets.config import config_dir, load
 from phoenix_assets.lineage import SideTable, StoredRecord
 from phoenix_assets.schema import DOCUMENT
@@ -44,16 +37,27 @@ _FUNNEL = tuple(
         "segmentation",
         "language",
         "perplexity",
+        "code_rules",
+        "math_rules",
+        "safety",
     )
 )
-_NORMALIZE = (
-    "phoenix_assets.clean.stages",
-    "phoenix_assets.clean.normalize",
-    "phoenix_assets.clean.punctuation",
+_NORMALIZE = tuple(
+    f"phoenix_assets.clean.{name}" for name in ("stages", "normalize", "spacing", "punctuation", "regions")
 )
+_FOREIGN_PARAGRAPHS = tuple(f"phoenix_assets.clean.{name}" for name in ("paragraphs", "language"))
+_MASKED_BY = (
+    "personal_data",
+    "personal_candidates",
+    "personal_numbers",
+    "phone_numbers",
+    "network_addresses",
+)
+_MASKING = tuple(f"phoenix_assets.clean.{name}" for name in _MASKED_BY)
 _KENLM = tuple(
     f"phoenix_assets.clean.{name}" for name in ("kenlm_training", "reference", "language", "perplexity")
 )
+_PRETRAINED = ("phoenix_assets.clean.pretrained",)
 LID = "models/lid"
 LID_FILE = "lid.ftz"
 
@@ -71,26 +75,33 @@ def clean_assets(name: str, source: Source) -> list[dg.AssetsDefinition]:
 def _normalized(name: str) -> dg.AssetsDefinition:
     normalize = load_normalize(name)
     config = {"normalize": normalize.model_dump(mode="json")}
+    models = [LID] if normalize.foreign_paragraphs else []
 
     @dg.asset(
         **declared(
             f"{name}/normalized",
             room="clean",
-            kernels=_NORMALIZE,
+            kernels=_NORMALIZE
+            + (_FOREIGN_PARAGRAPHS if normalize.foreign_paragraphs else ())
+            + (_MASKING if normalize.masking else ()),
             config=config,
-            deps=[f"{name}/extracted"],
+            deps=[f"{name}/extracted", *models],
             partitions=deliveries(name),
             kinds=("deltalake", "polars"),
             conserves_rows=True,
-            description="Text with unprintable characters, superfluous spaces and mixed punctuation put right.",
+            description="Text with unprintable characters, superfluous spaces and mixed punctuation put right, without "
+            "paragraphs in foreign languages, personal data masked.",
         )
     )
     def normalized(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from phoenix_assets.clean.stages import normalize_documents
 
         upstream = f"{name}/extracted"
-        build = phoenix.start(context, config=config, same=[upstream])
-        work = shard_work(build, OnFrame(partial(normalize_documents, config=normalize), tuple(DOCUMENT)))
+        build = phoenix.start(context, config=config, same=[upstream, *models])
+        kernel = partial(
+            normalize_documents, config=normalize, lid=build.file(LID, LID_FILE) if models else None
+        )
+        work = shard_work(build, OnFrame(kernel, tuple(DOCUMENT)))
         stored = build.commit_shards(DOCUMENT, phoenix.engine.map(work, build.shards(upstream)))
         sample = phoenix.lake.read(stored.as_input()).select("locator", "title", "text").head(5).collect()
         return materialized(stored, sample=sample, checks=[conservation(build, stored, upstream=[upstream])])
@@ -149,10 +160,14 @@ def _funnel_pictures(build: Build, stored: StoredRecord, profile: FilterProfile)
         .to_series()
         .drop_nulls()
         .to_list()
-        for place, rule in enumerate(Rule)
+        for place, rule in enumerate(profile.judged)
+        if rule not in SAFETY
     }
     thresholds = {
-        rule.value: bound for rule, setting in profile.rules.items() for bound in setting.given().values()
+        rule.value: bound
+        for rule, setting in profile.rules.items()
+        if rule not in SAFETY
+        for bound in setting.given().values()
     }
     counts = {"documents in": record.counts["rows_in"], **record.reasons, "kept": record.counts["rows_out"]}
     title = f"{build.asset} {build.partition}"
@@ -180,34 +195,69 @@ def model_assets() -> list[dg.AssetsDefinition]:
 
 def _lid() -> dg.AssetsDefinition:
     lid = load(LidConfig, config_dir() / "lid.yaml")
-    config = {"lid": lid.model_dump(mode="json")}
+    config = {"lid": lid.model_dump(mode="json", exclude_none=True)}
 
     @dg.asset(
         **declared(
             LID,
             room="clean",
-            kernels=("phoenix_assets.clean.language",),
+            kernels=_PRETRAINED if lid.pretrained else ("phoenix_assets.clean.language",),
             config=config,
             automation=Automation.WHEN_MISSING,
             kinds=("fasttext",),
-            description="The fastText language identification model that the funnel reads.",
+            description="The fastText language identification model that normalisation and the funnel read.",
         )
     )
     def model(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from phoenix_assets.clean.language import fetch_lid
+        from phoenix_assets.clean.pretrained import fetch_pretrained
 
         build = phoenix.start(context, config=config)
         with phoenix.lake.scratch() as folder:
-            shutil.copy(fetch_lid(phoenix.path / "cache" / "models", lid), Path(folder) / LID_FILE)
+            if lid.pretrained:
+                fetch_pretrained(lid.pretrained, Path(folder) / LID_FILE)
+            else:
+                shutil.copy(fetch_lid(phoenix.path / "cache" / "models", lid), Path(folder) / LID_FILE)
             return materialized(build.commit_files(Path(folder)))
 
     return model
 
 
 def _kenlm(lang: str, kenlm: KenlmConfig) -> dg.AssetsDefinition:
+    if pretrained := kenlm.pretrained.get(lang):
+        return _pretrained_kenlm(lang, pretrained)
+    return _trained_kenlm(lang, kenlm)
+
+
+def _pretrained_kenlm(lang: str, pretrained: PretrainedModel) -> dg.AssetsDefinition:
+    config = {"pretrained": pretrained.model_dump(mode="json"), "lang": lang}
+
+    @dg.asset(
+        **declared(
+            kenlm_key(lang),
+            room="clean",
+            kernels=_PRETRAINED,
+            config=config,
+            automation=Automation.WHEN_MISSING,
+            kinds=("kenlm",),
+            description=f"The {lang} perplexity model, trained elsewhere: {pretrained.location}.",
+        )
+    )
+    def model(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from phoenix_assets.clean.pretrained import fetch_pretrained
+
+        build = phoenix.start(context, config=config)
+        with phoenix.lake.scratch() as folder:
+            fetch_pretrained(pretrained, Path(folder) / f"{lang}.binary")
+            return materialized(build.commit_files(Path(folder)))
+
+    return model
+
+
+def _trained_kenlm(lang: str, kenlm: KenlmConfig) -> dg.AssetsDefinition:
     references = kenlm.reference_sources[lang]
     upstream = [f"{source}/normalized" for source in references]
-    config = {"kenlm": kenlm.model_dump(mode="json"), "lang": lang}
+    config = {"kenlm": kenlm.model_dump(mode="json", exclude={"pretrained"}), "lang": lang}
 
     @dg.asset(
         **declared(

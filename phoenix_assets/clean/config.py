@@ -1,34 +1,70 @@
-"""Configuration of the clean room: normalisation, the filter funnel's profiles, the language models.
-
-A *profile* is what the funnel expects of a source: nine rules, each with bounds, a priority and an enforced flag.
-It is written as a small file `config/filters/<profile>.yaml` that names its `base` and what differs from it, and is
-resolved by `load_profiles` into a complete `FilterProfile`. Whatever differs from a base, and whatever differs for
-one language, carries its `reason`.
-"""
+"""Configuration of the clean room's normalisation and models; `profiles` has that of the filter funnel."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from phoenix_assets.config import Config, config_dir, load
-from phoenix_assets.errors import ConfigError
 
 
-class Rule(StrEnum):
-    """The rules of the funnel, in the order their results are listed."""
+class ForeignParagraphs(Config):
+    """Which paragraphs are removed because they are in another language than their document."""
 
-    PERPLEXITY = "cond_check_perplexity"
-    LANG_ID = "cond_check_lang_id"
-    FLAGGED_WORDS = "cond_check_flagged_words"
-    STOPWORDS = "cond_check_stopwords"
-    SPECIAL_CHARACTERS = "cond_check_special_characters"
-    CHARACTER_REPETITION = "cond_check_character_repetition_removal"
-    WORD_REPETITION = "cond_check_word_repetition_removal"
-    SHORT_LINE = "cond_check_short_line"
-    NUMBER_WORDS = "cond_check_number_words"
+    allowed: tuple[str, ...] = Field(description="languages that stay beside the document's own")
+    same: Mapping[str, str] = Field(description="codes of language identification that count as another code")
+    script_share: float = Field(gt=0, le=1, description="of kana or of hangul among letters: certain")
+    script_letters: int = Field(gt=0, description="kana or hangul letters below which a paragraph stays")
+    letters: int = Field(gt=0, description="letters from which fastText judges a paragraph")
+    document_letters: int = Field(
+        gt=0, description="letters of a document in one language, by fastText, that count"
+    )
+    read_characters: int = Field(gt=0, description="of a paragraph, by fastText")
+    above: float = Field(ge=0, le=1, description="fastText's probability above which a paragraph goes")
+    special_share: float = Field(gt=0, le=1, description="of marks, digits and symbols: above it is no prose")
+
+
+class PersonalData(StrEnum):
+    """Kinds of personal data that are masked, the most certain first: the first that matches names the mask."""
+
+    EMAIL = "email"
+    ID_NUMBER = "id_number"
+    ID_NUMBER_15 = "id_number_15"
+    MOBILE_PHONE = "mobile_phone"
+    BANK_CARD = "bank_card"
+    LANDLINE_PHONE = "landline_phone"
+    FOREIGN_PHONE = "foreign_phone"
+    IP_ADDRESS = "ip_address"
+    LICENCE_PLATE = "licence_plate"
+
+
+class Masking(Config):
+    """What is masked, and by what."""
+
+    kinds: tuple[PersonalData, ...] = Field(min_length=1)
+    masks: Mapping[PersonalData, str]
+    in_code: bool = Field(description="mask inside fenced, inline and indented code too")
+    public_only: bool = Field(
+        description="leave private and documentation IP ranges and example mail domains (RFC 2606) as they are"
+    )
+    not_mail_domains: tuple[str, ...] = Field(
+        description="endings after @ that are file suffixes, no domains"
+    )
+    version_parts_below: int = Field(
+        ge=0, description="four numbers all below it are a version, no IPv4 address"
+    )
+
+    @model_validator(mode="after")
+    def _masks_stay_as_they_are(self) -> Self:
+        for kind in self.kinds:
+            mask = self.masks.get(kind, "")
+            if not mask or any(character.isdigit() or character in "@\n" for character in mask):
+                raise ValueError(
+                    f"masks.{kind.value} = {mask!r}: give a text without digits, @ and line ends"
+                )
+        return self
 
 
 class NormalizeConfig(Config):
@@ -44,13 +80,17 @@ class NormalizeConfig(Config):
     unify_punctuation: bool = True
     keep_layout: bool = Field(False, description="keep indentation and inner runs of spaces, as code needs")
     max_word_length: int = Field(gt=0, description="longest run of printable ASCII kept, in characters")
+    foreign_paragraphs: ForeignParagraphs | None = Field(
+        None, description="null: paragraphs of all languages stay"
+    )
+    masking: Masking | None = Field(None, description="null: nothing is masked")
 
 
 class NormalizeFile(Config):
     """`config/normalize.yaml`: the default steps, and what differs for a source."""
 
     default: NormalizeConfig
-    sources: Mapping[str, Mapping[str, bool | int]] = Field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _overrides_are_valid(self) -> Self:
@@ -60,111 +100,26 @@ class NormalizeFile(Config):
 
     def of(self, source: str) -> NormalizeConfig:
         """Return the configuration of `source`: the default with the source's own values over it."""
-        return NormalizeConfig.model_validate(self.default.model_dump() | dict(self.sources.get(source, {})))
+        return NormalizeConfig.model_validate(_over(self.default.model_dump(), self.sources.get(source, {})))
 
 
-class Bounds(Config):
-    """What a rule's value must satisfy; every bound that is given holds."""
-
-    above: float | None = None
-    at_least: float | None = None
-    below: float | None = None
-    at_most: float | None = None
-
-    def given(self) -> dict[str, float]:
-        """Return the bounds that are set."""
-        names = ("above", "at_least", "below", "at_most")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+def _over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with `changes` over them, block by block; a block that is null goes."""
+    merged = dict(values)
+    for name, change in changes.items():
+        known = merged.get(name)
+        merged[name] = (
+            _over(known, change) if isinstance(known, dict) and isinstance(change, dict) else change
+        )
+    return merged
 
 
-class RuleSetting(Bounds):
-    """One rule of a resolved profile."""
+class PretrainedModel(Config):
+    """A model that somebody else trained: where it is, and how it is recognised."""
 
-    priority: int = Field(ge=1, description="1 is highest: of several failing rules it names the drop reason")
-    enforced: bool = Field(True, description="false: computed and recorded, never a reason to drop")
-    reason: str = Field("", description="why it differs from the base profile; empty in the base itself")
-
-
-class RuleOverride(Bounds):
-    """A rule's differences from the base profile or, under `languages`, from the profile itself."""
-
-    priority: int | None = Field(None, ge=1)
-    enforced: bool | None = None
-    reason: str = Field(min_length=1)
-
-    def over(self, setting: RuleSetting) -> RuleSetting:
-        """Return `setting` with this override applied; if any bound is given, the old bounds go."""
-        values = setting.model_dump()
-        if self.given():
-            values |= dict.fromkeys(("above", "at_least", "below", "at_most")) | self.given()
-        for name in ("priority", "enforced"):
-            if (value := getattr(self, name)) is not None:
-                values[name] = value
-        return RuleSetting.model_validate(values | {"reason": self.reason})
-
-
-class LanguageParameters(Config):
-    """How much of a document language identification reads, in characters."""
-
-    opening: int = Field(gt=0)
-    window: int = Field(gt=1)
-    windows: int = Field(ge=0, description="windows spread over a document longer than the opening")
-    foreign_above: float = Field(
-        ge=0, le=1, description="a window of another language counts above this probability"
-    )
-
-
-class FunnelParameters(Config):
-    """Lengths and limits the rules' definitions depend on."""
-
-    character_ngram: int = Field(gt=0)
-    word_ngram: int = Field(gt=0)
-    short_line_characters: int = Field(gt=0)
-    language: LanguageParameters
-    perplexity_characters: int = Field(gt=0, description="KenLM scores this many first characters")
-    stopwords_extra: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    flagged_extra: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    flagged_excluded: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-
-
-class FilterProfile(Config):
-    """A complete profile: all nine rules, per-language differences, parameters."""
-
-    name: str
-    description: str
-    parameters: FunnelParameters
-    rules: Mapping[Rule, RuleSetting]
-    languages: Mapping[str, Mapping[Rule, RuleSetting]] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _all_rules_are_there(self) -> Self:
-        missing = [rule.value for rule in Rule if rule not in self.rules]
-        if missing:
-            raise ValueError(f"profile {self.name!r} lacks the rule(s) {', '.join(missing)}")
-        return self
-
-    def setting(self, rule: Rule, lang: str) -> RuleSetting:
-        """Return what `rule` demands of a document whose detected language is `lang`."""
-        return self.languages.get(lang, {}).get(rule, self.rules[rule])
-
-
-class ProfileRoot(Config):
-    """`config/filters/default.yaml`: the profile that every other one is based on."""
-
-    description: str
-    parameters: FunnelParameters
-    rules: Mapping[Rule, RuleSetting]
-    languages: Mapping[str, Mapping[Rule, RuleOverride]] = Field(default_factory=dict)
-
-
-class ProfileFile(Config):
-    """`config/filters/<profile>.yaml`: what differs from `base`."""
-
-    base: str
-    description: str
-    parameters: Mapping[str, object] = Field(default_factory=dict)
-    rules: Mapping[Rule, RuleOverride] = Field(default_factory=dict)
-    languages: Mapping[str, Mapping[Rule, RuleOverride]] = Field(default_factory=dict)
+    location: str = Field(description="path of a file, relative to the configuration folder, or https URL")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    licence: str
 
 
 class KenlmConfig(Config):
@@ -186,6 +141,9 @@ class KenlmConfig(Config):
         description="pip requirement whose sources lmplz and build_binary are built from"
     )
     distribution_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    pretrained: Mapping[str, PretrainedModel] = Field(
+        default_factory=dict, description="per language, a model that is taken instead of training one"
+    )
 
     @model_validator(mode="after")
     def _every_language_has_a_limit(self) -> Self:
@@ -202,87 +160,11 @@ class LidConfig(Config):
     member: str = Field(description="the model's path inside the wheel")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     licence: str
-
-
-ROOT_PROFILE = "default"
-
-
-def load_profiles(folder: Path | None = None) -> dict[str, FilterProfile]:
-    """Return every profile under `config/filters/`, resolved, by name. Raises ConfigError."""
-    folder = folder or config_dir() / "filters"
-    root = load(ProfileRoot, folder / f"{ROOT_PROFILE}.yaml")
-    files = {
-        path.stem: load(ProfileFile, path)
-        for path in sorted(folder.glob("*.yaml"))
-        if path.stem != ROOT_PROFILE
-    }
-    resolved = {ROOT_PROFILE: _resolve_root(root)}
-    while waiting := [name for name in files if name not in resolved]:
-        ready = [name for name in waiting if files[name].base in resolved]
-        if not ready:
-            bases = ", ".join(f"{name} (base: {files[name].base})" for name in waiting)
-            raise ConfigError(f"{folder}: profiles without a known base, or based on each other: {bases}")
-        for name in ready:
-            try:
-                resolved[name] = _resolve(name, files[name], resolved[files[name].base])
-            except ValidationError as error:
-                raise ConfigError(
-                    f"{folder / name}.yaml: over its base {files[name].base!r}: {error}"
-                ) from error
-    return dict(sorted(resolved.items()))
-
-
-def load_profile(name: str, folder: Path | None = None) -> FilterProfile:
-    """Return the resolved profile `name`. Raises ConfigError if there is none."""
-    profiles = load_profiles(folder)
-    if name not in profiles:
-        raise ConfigError(f"no filter profile {name!r}; there are: {', '.join(profiles)}")
-    return profiles[name]
+    pretrained: PretrainedModel | None = Field(
+        None, description="a model that is taken instead of the wheel's"
+    )
 
 
 def load_normalize(source: str, path: Path | None = None) -> NormalizeConfig:
     """Return the normalisation of `source` from `config/normalize.yaml`. Raises ConfigError."""
     return load(NormalizeFile, path or config_dir() / "normalize.yaml").of(source)
-
-
-def _resolve_root(root: ProfileRoot) -> FilterProfile:
-    languages = _with_languages(root.rules, {}, root.languages)
-    return FilterProfile(
-        name=ROOT_PROFILE,
-        description=root.description,
-        parameters=root.parameters,
-        rules=root.rules,
-        languages=languages,
-    )
-
-
-def _resolve(name: str, file: ProfileFile, base: FilterProfile) -> FilterProfile:
-    rules = {
-        rule: file.rules[rule].over(setting) if rule in file.rules else setting
-        for rule, setting in base.rules.items()
-    }
-    inherited = {
-        lang: {rule: setting for rule, setting in settings.items() if rule not in file.rules}
-        for lang, settings in base.languages.items()
-    }
-    parameters = FunnelParameters.model_validate(base.parameters.model_dump() | dict(file.parameters))
-    return FilterProfile(
-        name=name,
-        description=file.description,
-        parameters=parameters,
-        rules=rules,
-        languages=_with_languages(rules, inherited, file.languages),
-    )
-
-
-def _with_languages(
-    rules: Mapping[Rule, RuleSetting],
-    inherited: Mapping[str, Mapping[Rule, RuleSetting]],
-    overrides: Mapping[str, Mapping[Rule, RuleOverride]],
-) -> dict[str, dict[Rule, RuleSetting]]:
-    languages = {lang: dict(settings) for lang, settings in inherited.items()}
-    for lang, changes in overrides.items():
-        settings = languages.setdefault(lang, {})
-        for rule, change in changes.items():
-            settings[rule] = change.over(settings.get(rule, rules[rule]))
-    return {lang: settings for lang, settings in languages.items() if settings}

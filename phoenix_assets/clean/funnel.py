@@ -1,4 +1,4 @@
-"""The filter funnel: nine rules over each document, all of them always computed.
+"""The filter funnel: nine rules over each document, all of them always computed, and those that its profile adds.
 
 A rule has a value and, by the profile's bounds for the document's detected language, a condition. The drop reason
 is the enforced failing rule of the highest priority (ties: the order of `Rule`), or "success". Rules that cannot be
@@ -17,15 +17,19 @@ import kenlm
 import numpy as np
 import polars as pl
 
-from phoenix_assets.clean.buffers import Floats, codepoints
-from phoenix_assets.clean.config import FilterProfile, Rule, RuleSetting
+from phoenix_assets.clean.buffers import Codepoints, Floats, codepoints
+from phoenix_assets.clean.code_rules import COLUMNS as CODE_COLUMNS
+from phoenix_assets.clean.code_rules import code_rules
 from phoenix_assets.clean.language import identify
+from phoenix_assets.clean.math_rules import unbalanced_math
 from phoenix_assets.clean.perplexity import perplexity
+from phoenix_assets.clean.profiles import NINE, SAFETY, FilterProfile, Rule, RuleSetting
+from phoenix_assets.clean.safety import label, safety_values
 from phoenix_assets.clean.text_rules import text_rules
 from phoenix_assets.clean.wordlists import lexicon
 from phoenix_assets.schema import KEPT
 
-KERNEL_VERSION: Final = "2"
+KERNEL_VERSION: Final = "3"
 
 # The column that holds the value of each rule.
 VALUES: Final = {
@@ -38,6 +42,15 @@ VALUES: Final = {
     Rule.WORD_REPETITION: "word_repetition",
     Rule.SHORT_LINE: "short_lines",
     Rule.NUMBER_WORDS: "number_words",
+    Rule.ABNORMAL_CHARACTERS: "abnormal_characters",
+    Rule.FOREIGN_CHARACTERS: "foreign_characters",
+    Rule.MAX_LINE_LENGTH: "max_line_length",
+    Rule.AVERAGE_LINE_LENGTH: "avg_line_length",
+    Rule.ALPHANUMERIC: "alphanumeric_characters",
+    Rule.ENCODED_SHARE: "base64",
+    Rule.ENCODED_RUN: "base64_run",
+    Rule.UNBALANCED_MATH: "unbalanced_math",
+    **{rule: rule.value for rule in SAFETY},
 }
 
 BOUNDS: Final = ("above", "at_least", "below", "at_most")
@@ -50,6 +63,7 @@ FUNNEL: Final = pl.Schema(
         "perplexity": pl.Float64(),
         "kept": pl.Boolean(),
         "drop_reason": pl.String(),
+        "safety": pl.String(),
         "rules_name": pl.List(pl.String),
         "rules_value": pl.List(pl.Float64),
         "rules_cond": pl.List(pl.Boolean),
@@ -71,10 +85,10 @@ class FunnelModels:
 
 
 def funnel(documents: pl.DataFrame, profile: FilterProfile, models: FunnelModels) -> pl.DataFrame:
-    """Judge each document by the nine rules of `profile`.
+    """Judge each document by the rules of `profile`.
 
     Reads the columns `doc_id` and `text`; a null text is an empty one. Returns one row a document in the same order,
-    with the columns of `FUNNEL`; the three lists are parallel, in the order of `Rule`.
+    with the columns of `FUNNEL`; the three lists are parallel, in the order of `Rule`: the nine rules come first.
     """
     return judge(measure(documents, profile, models), profile)
 
@@ -93,17 +107,35 @@ def measure(documents: pl.DataFrame, profile: FilterProfile, models: FunnelModel
             *text_rules(points, lang, lexicon(parameters), parameters)
             .with_columns(pl.col("number_words").cast(pl.Float64))
             .get_columns(),
+            *further_values(points, profile),
         ]
     )
+
+
+def further_values(points: Codepoints, profile: FilterProfile) -> list[pl.Series]:
+    """Compute the values of the rules that `profile` has beside the nine: columns named as in `VALUES`."""
+    wanted = {VALUES[rule] for rule in profile.judged if rule not in NINE}
+    columns: list[pl.Series] = []
+    if wanted & set(CODE_COLUMNS):
+        columns += code_rules(points, profile.parameters.encoded_characters).get_columns()
+    if VALUES[Rule.UNBALANCED_MATH] in wanted:
+        columns.append(unbalanced_math(points))
+    if wanted & {rule.value for rule in SAFETY}:
+        columns += safety_values(points, profile).get_columns()
+    return [values for values in columns if values.name in wanted]
 
 
 def judge(measured: pl.DataFrame, profile: FilterProfile) -> pl.DataFrame:
     """Apply the bounds of `profile` to the values of `measure`; return the columns of `FUNNEL`.
 
-    Cheap: a threshold study judges the same values again under another profile.
+    Cheap: a threshold study judges the same values again under another profile. A rule whose values were not measured
+    has null ones.
     """
-    n, rules = measured.height, list(Rule)
-    values = measured.select(pl.col(VALUES[rule]).cast(pl.Float64).alias(rule) for rule in rules).to_numpy()
+    n, rules = measured.height, list(profile.judged)
+    known = {
+        rule: pl.col(VALUES[rule]) if VALUES[rule] in measured.columns else pl.lit(None) for rule in rules
+    }
+    values = measured.select(known[rule].cast(pl.Float64).alias(rule) for rule in rules).to_numpy()
     settings = _settings(profile)
     of_row = measured["lang"].replace_strict(
         list(settings), list(range(len(settings))), default=0, return_dtype=pl.Int64
@@ -123,6 +155,7 @@ def judge(measured: pl.DataFrame, profile: FilterProfile) -> pl.DataFrame:
         "perplexity",
         kept=pl.Series(kept, dtype=pl.Boolean),
         drop_reason=reasons.gather(np.where(kept, len(rules), failing.argmin(axis=1))),
+        safety=label(profile.judged, ~fails),
         rules_name=pl.Series([[rule.value for rule in rules]]).new_from_index(0, n),
         rules_value=_lists(pl.Series(values.ravel(), nan_to_null=True), rules),
         rules_cond=_lists(pl.Series(~fails.ravel()), rules),

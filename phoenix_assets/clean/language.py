@@ -34,7 +34,8 @@ from phoenix_assets.clean.buffers import (
     write_codepoint,
 )
 from phoenix_assets.clean.characters import class_table
-from phoenix_assets.clean.config import LanguageParameters, LidConfig
+from phoenix_assets.clean.config import LidConfig
+from phoenix_assets.clean.profiles import LanguageParameters
 from phoenix_assets.errors import PhoenixError
 
 KERNEL_VERSION: Final = "1"

@@ -1,8 +1,8 @@
 """Repeated n-grams of a sequence, counted exactly.
 
-Nearly all n-grams of a text occur once, and those need no counting. So a first pass sets a bit per n-gram by its
-hash, in two bitmaps: seen, and seen again. Only n-grams whose bit was set twice (the repeated ones and a few that
-share a bit with another) go through a hash table, where the symbols themselves decide what is equal.
+Nearly all n-grams of a text occur once, and those need no counting. So a first pass notes for each n-gram, at the
+place of its hash, that something was seen there, or seen again. Only n-grams at places seen again (the repeated ones
+and a few that share a place with another) go through a hash table, where the symbols themselves decide what is equal.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from phoenix_assets.clean.buffers import Hashes
+from phoenix_assets.clean.buffers import Bytes, Points
 
 KERNEL_VERSION: Final = "1"
 
-BITS_PER_NGRAM: Final = 16  # of a bitmap, at least: one n-gram in 17 shares its bit with another by chance
-LEAST_WORDS: Final = 16  # of 64 bits in a bitmap
+PLACES_PER_NGRAM: Final = 8  # at least: one n-gram in 9 shares its place with another by chance
+LEAST_PLACES: Final = 1024
 LEAST_SLOTS: Final = 16
 
 Positions = npt.NDArray[np.int32]
@@ -27,27 +27,31 @@ Positions = npt.NDArray[np.int32]
 class Scratch:
     """Memory for counting the n-grams of one sequence after the other."""
 
-    hashes: Hashes
-    bitmaps: Hashes  # words of "seen" and of "seen again" in turn
+    hashes: Points
+    halves: Points  # hashes of shorter n-grams, on the way
+    places: Bytes  # 0: never seen, 1: seen, above: seen again
     candidates: Positions  # where n-grams begin that may be repeated
     table: Positions  # number + 1 of the n-gram in each slot, 0: empty
     first: Positions  # where each of the table's n-grams occurs first
     counts: Positions
 
-    def arrays(self) -> tuple[Hashes, Hashes, Positions, Positions, Positions, Positions]:
+    def arrays(self) -> tuple[Points, Points, Bytes, Positions, Positions, Positions, Positions]:
         """Return the arrays as the kernels take them."""
-        return self.hashes, self.bitmaps, self.candidates, self.table, self.first, self.counts
+        return (
+            *(self.hashes, self.halves, self.places, self.candidates),
+            *(self.table, self.first, self.counts),
+        )
 
 
 def scratch(longest: int) -> Scratch:
     """Return memory for sequences of up to `longest` symbols."""
-    words = max(LEAST_WORDS, 1 << (longest * BITS_PER_NGRAM // 64).bit_length())
+    places = max(LEAST_PLACES, 1 << (longest * PLACES_PER_NGRAM).bit_length())
     slots = max(LEAST_SLOTS, 2 << longest.bit_length())
-    sizes = (longest, slots, longest, longest)
     return Scratch(
-        np.empty(longest, np.uint64),
-        np.empty(2 * words, np.uint64),
-        *(np.empty(size + 1, np.int32) for size in sizes),
+        np.empty(longest + 1, np.uint32),
+        np.empty(longest + 1, np.uint32),
+        np.empty(places, np.uint8),
+        *(np.empty(size + 1, np.int32) for size in (longest, slots, longest, longest)),
     )
 
 
@@ -57,8 +61,9 @@ def repeated_ngrams(
     start: int,
     total: int,
     ngram: int,
-    hashes: Hashes,
-    bitmaps: Hashes,
+    hashes: Points,
+    halves: Points,
+    places: Bytes,
     candidates: Positions,
     table: Positions,
     first: Positions,
@@ -69,8 +74,9 @@ def repeated_ngrams(
     Returns how many different ones there are and how many of them occur more than once; how often each of these
     does is in `counts`, in no particular order.
     """
-    marked = np.uint64(_mark(values, start, total, ngram, hashes, bitmaps, candidates))
     sequence = values[start : start + total + ngram - 1]
+    hashed = _hash(sequence, ngram, hashes, halves)
+    marked = np.uint64(_mark(hashed[:total], places, candidates))
     # Unsigned indices spare the test for negative ones.
     one = np.uint64(1)
     bits = 4
@@ -81,7 +87,7 @@ def repeated_ngrams(
     found = np.uint64(0)
     for m in range(marked):
         position = np.uint64(candidates[m])
-        slot = hashes[position] & mask
+        slot = np.uint64(hashed[position]) & mask
         while True:
             known = np.uint64(table[slot])
             if known == 0:
@@ -92,7 +98,7 @@ def repeated_ngrams(
                 break
             known -= one
             other = np.uint64(first[known])
-            if hashes[other] == hashes[position]:
+            if hashed[other] == hashed[position]:
                 same = True
                 for k in range(np.uint64(ngram)):
                     same &= sequence[other + k] == sequence[position + k]
@@ -109,46 +115,63 @@ def repeated_ngrams(
 
 
 @njit(cache=True, nogil=True)
-def _mark(
-    values: Any,
-    start: int,
-    total: int,
+def _hash(
+    sequence: Any,
     ngram: int,
-    hashes: Hashes,
-    bitmaps: Hashes,
+    hashes: Points,
+    halves: Points,
+) -> Points:
+    """Hash the n-grams of `sequence`, by a polynomial; return which of the arrays has the hashes.
+
+    The hashes of n-grams twice as long are made of two of the shorter ones: loops that run on vectors.
+    """
+    one, multiplier = np.uint32(1), np.uint32(0x9E3779B1)
+    finish = np.uint32(0xD6E8FEB9)
+    size = len(sequence)
+    for i in range(np.uint64(size)):
+        hashes[i] = np.uint32(sequence[i]) + one
+    bit = 1
+    while 2 * bit <= ngram:
+        bit *= 2
+    length, power = 1, multiplier
+    while bit > 1:
+        bit >>= 1
+        after = np.uint64(length)
+        length *= 2
+        for i in range(np.uint64(max(0, size - length + 1))):
+            halves[i] = hashes[i] * power + hashes[i + after]
+        power *= power
+        hashes, halves = halves, hashes
+        if ngram & bit:
+            after = np.uint64(length)
+            length += 1
+            for i in range(np.uint64(max(0, size - length + 1))):
+                halves[i] = hashes[i] * multiplier + np.uint32(sequence[i + after])
+            power *= multiplier
+            hashes, halves = halves, hashes
+    for i in range(np.uint64(max(0, size - length + 1))):
+        hashes[i] = (hashes[i] ^ (hashes[i] >> np.uint32(15))) * finish
+    return hashes
+
+
+@njit(cache=True, nogil=True)
+def _mark(
+    hashes: Points,
+    places: Bytes,
     candidates: Positions,
 ) -> Any:
-    """Hash the n-grams, find those that share a bit with another; return how many these are."""
-    symbol = np.uint64(0x9E3779B97F4A7C15)
-    finish = np.uint64(0xD6E8FEB86659FD93)
-    one, six, low_bits = np.uint64(1), np.uint64(6), np.uint64(63)
-    width = 4
-    while (64 << width) < total * BITS_PER_NGRAM:
-        width += 1
-    bitmaps[: 2 << width] = 0
-    shift = np.uint64(64 - 6 - width)
-    turn, back = np.uint64(ngram % 64), np.uint64((64 - ngram) % 64)
-    sequence = values[start : start + total + ngram - 1]
-    # A cyclic polynomial: the hash turns by a bit with each symbol, so the one that leaves has turned n times.
-    rolling = leaving = np.uint64(0)
-    for i in range(ngram - 1):
-        rolling = ((rolling << one) | (rolling >> low_bits)) ^ ((np.uint64(sequence[i]) + one) * symbol)
-    for i in range(np.uint64(total)):
-        entering = (np.uint64(sequence[i + np.uint64(ngram) - one]) + one) * symbol
-        rolling = ((rolling << one) | (rolling >> low_bits)) ^ entering ^ leaving
-        gone = (np.uint64(sequence[i]) + one) * symbol
-        leaving = (gone << turn) | (gone >> back)
-        hashes[i] = (rolling ^ (rolling >> np.uint64(32))) * finish
-    for i in range(np.uint64(total)):
-        place = hashes[i] >> shift
-        word = (place >> six) << one
-        bit = one << (place & low_bits)
-        seen = bitmaps[word]
-        bitmaps[word + one] |= seen & bit
-        bitmaps[word] = seen | bit
+    """Find the n-grams that share a place with another; return how many these are."""
+    one = np.uint8(1)
+    width = np.uint32(10)
+    while (1 << width) < len(hashes) * PLACES_PER_NGRAM:
+        width += np.uint32(1)
+    places[: 1 << width] = 0
+    shift = np.uint32(32) - width
+    for i in range(np.uint64(len(hashes))):
+        place = np.uint64(hashes[i] >> shift)
+        places[place] = (places[place] << one) | one
     marked = np.uint64(0)
-    for i in range(np.uint64(total)):
-        place = hashes[i] >> shift
+    for i in range(np.uint64(len(hashes))):
         candidates[marked] = i
-        marked += (bitmaps[((place >> six) << one) + one] >> (place & low_bits)) & one
+        marked += np.uint64(places[np.uint64(hashes[i] >> shift)] > one)
     return np.int64(marked)

@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from numba import njit
 
@@ -23,10 +22,11 @@ from phoenix_assets.clean.words import lower_table
 KERNEL_VERSION: Final = "1"
 
 BY_CHARACTER: Final = frozenset({"zh", "yue", "wuu", "ja"})
-CLASS_SHIFT: Final = 24  # of a character's class in its traits
-POINT_BITS: Final = (1 << CLASS_SHIFT) - 1
 BLANK: Final = ord(" ")
-MARK, WORD, SPACE = 0, 1, 2  # classes of characters: a token of its own, part of a word, between tokens
+# Classes of characters: a token of its own, part of a word; neither is between tokens.
+ALONE_BIT, WORD_BIT = 31, 30
+ALONE, WORD = 1 << ALONE_BIT, 1 << WORD_BIT
+POINT_BITS: Final = WORD - 1
 LAST_LETTER: Final = 0x323B0  # beyond lie tags, selectors and private use
 
 
@@ -63,8 +63,7 @@ def tokenize(
         points.values,
         chosen,
         limit,
-        lang in BY_CHARACTER,
-        _token_traits(),
+        _token_traits(lang in BY_CHARACTER),
         data,
         offsets,
         document,
@@ -104,21 +103,23 @@ def perplexity(
 
 
 @cache
-def _token_traits() -> npt.NDArray[np.uint32]:
-    """Return each code point's lower case ("0" for decimal digits) in the low bits, its class above."""
-    folded = np.arange(UNICODE_SIZE, dtype=np.uint32)
-    folded[: len(lower_table())] = lower_table()
-    classes = np.full(UNICODE_SIZE, MARK, np.uint32)
+def _token_traits(by_character: bool) -> Points:
+    """Return each code point's lower case ("0" for decimal digits) in the low bits, and the bits of its class."""
+    traits = np.arange(UNICODE_SIZE, dtype=np.uint32)
+    traits[: len(lower_table())] = lower_table()
+    is_word = np.zeros(UNICODE_SIZE, np.bool_)
     for point in range(LAST_LETTER):
         character = chr(point)
         if character.isdecimal():
-            folded[point] = ord("0")
+            traits[point] = ord("0")
         # Letters, combining marks and digits make words, as \w does.
-        if unicodedata.category(character)[0] in "LMN":
-            classes[point] = WORD
-    classes[ord("_")] = WORD
-    classes[character_table(WHITESPACE)] = SPACE
-    traits = folded | classes << np.uint32(CLASS_SHIFT)
+        is_word[point] = unicodedata.category(character)[0] in "LMN"
+    is_word[ord("_")] = True
+    is_word &= ~character_table(WHITESPACE)
+    alone = ~is_word & ~character_table(WHITESPACE)
+    if by_character:
+        alone, is_word = alone | is_word, np.zeros_like(is_word)
+    traits |= np.uint32(WORD) * is_word | np.uint32(ALONE) * alone
     traits.setflags(write=False)
     return traits
 
@@ -129,59 +130,43 @@ def _tokenize(
     values: Points,
     rows: Ints,
     limit: int,
-    by_character: bool,
-    traits: npt.NDArray[np.uint32],
+    traits: Points,
     data: Bytes,
     offsets: Ints,
     document: Ints,
     tokens: Ints,
 ) -> int:
-    one, space, mark, word = np.uint32(1), np.uint32(SPACE), np.uint32(MARK), np.uint32(WORD)
+    """Write the lines that have tokens; return how many. What is written where no token goes on is written over."""
+    one, zero, ascii_end = np.uint64(1), np.uint64(0), np.uint64(0x80)
     lines = 0
-    used = np.uint64(0)
+    used = zero
     for row in rows:
         text = values[in_offsets[row] : min(in_offsets[row + 1], in_offsets[row] + limit)]
-        count = np.uint32(0)
-        before = space
-        for i in range(np.uint64(len(text))):
-            c = text[i]
-            if c == LINE_END:
-                lines = _end_line(lines, row, count, used, document, tokens, offsets)
-                count = np.uint32(0)
-                before = space
-                continue
-            trait = traits[c]
-            kind = trait >> np.uint32(CLASS_SHIFT)
-            point = trait & np.uint32(POINT_BITS)
-            begins = (kind != space) & (by_character | (kind == mark) | (before != word))
-            # What comes next is written over a blank that was not needed.
-            data[used] = BLANK
-            used += np.uint64(begins & (count > 0))
-            count += one if begins else np.uint32(0)
-            if point < 0x80:
-                data[used] = point
-                used += np.uint64(kind != space)
-            elif kind != space:
-                used = np.uint64(write_codepoint(point, data, np.int64(used)))
-            before = kind
-        lines = _end_line(lines, row, count, used, document, tokens, offsets)
-    return lines
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _end_line(
-    lines: int,
-    row: int,
-    count: Any,
-    used: Any,
-    document: Ints,
-    tokens: Ints,
-    offsets: Ints,
-) -> int:
-    """Note a line of `count` tokens that ends at `data[used]`, if it has any; return how many lines there are."""
-    if count > 0:
-        document[lines] = row
-        tokens[lines] = count
-        lines += 1
-        offsets[lines] = used
+        size = np.uint64(len(text))
+        i = zero
+        while i < size:
+            count = before = zero
+            while i < size:
+                c = text[i]
+                i += one
+                if c == LINE_END:
+                    break
+                trait = np.uint64(traits[c])
+                alone, word = trait >> np.uint64(ALONE_BIT), trait >> np.uint64(WORD_BIT) & one
+                begins = alone | (word & ~before)
+                before = word
+                data[used] = BLANK
+                used += begins & np.uint64(count > zero)
+                count += begins
+                point = trait & np.uint64(POINT_BITS)
+                if point < ascii_end:
+                    data[used] = point
+                    used += alone | word
+                elif alone | word:
+                    used = np.uint64(write_codepoint(point, data, np.int64(used)))
+            if count > zero:
+                document[lines] = row
+                tokens[lines] = count
+                lines += 1
+                offsets[lines] = used
     return lines

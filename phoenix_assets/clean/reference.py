@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from phoenix_assets.clean.config import LanguageParameters
 from phoenix_assets.clean.language import identify
 from phoenix_assets.clean.perplexity import sentences
+from phoenix_assets.clean.profiles import LanguageParameters
 
 KERNEL_VERSION: Final = "1"
 

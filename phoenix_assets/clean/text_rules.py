@@ -11,8 +11,8 @@ from numba import njit
 
 from phoenix_assets.clean.buffers import Bytes, Codepoints, Floats, Ints, Points
 from phoenix_assets.clean.characters import characters_of, class_table
-from phoenix_assets.clean.config import FunnelParameters
 from phoenix_assets.clean.ngrams import scratch
+from phoenix_assets.clean.profiles import FunnelParameters
 from phoenix_assets.clean.repetition import repetition_of
 from phoenix_assets.clean.words import Lexicon, word_columns, word_inputs, words_of
 

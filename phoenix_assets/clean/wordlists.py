@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from phoenix_assets.clean.config import FunnelParameters
 from phoenix_assets.clean.lexicon import build_lexicon
 from phoenix_assets.clean.package_data import package_folder
+from phoenix_assets.clean.profiles import FunnelParameters
 from phoenix_assets.clean.segmentation import SEGMENTED_LANGUAGES
 from phoenix_assets.clean.words import Lexicon
 

@@ -29,6 +29,9 @@ CASED_CODEPOINTS: Final = 0x1E944  # no character beyond has another case
 
 CLASS_SHIFT: Final = 24  # of a character's class in its traits; its lower case is below
 
+MULTIPLIER: Final = 0x9E3779B97F4A7C15  # of the polynomials that hash words
+BLOCK: Final = 4096  # characters whose positions in the polynomial are counted together
+
 # What a table of a lexicon knows about the hash of a word or of a phrase's first words.
 STOPWORD: Final = 1
 FLAGGED: Final = 2
@@ -110,7 +113,18 @@ def word_hashes(texts: Codepoints, langs: pl.Series) -> list[Hashes]:
 def _cutting(longest: int) -> tuple[Any, ...]:
     """Return what `_hash_words` reads, and memory for texts of up to `longest` characters."""
     memory = np.empty(longest + 1, np.float64), np.empty(longest + 1, np.int64)
-    return _trait_table(), *dictionary().arrays(), *memory
+    return _trait_table(), _powers(), np.empty(longest + 1, np.uint64), *dictionary().arrays(), *memory
+
+
+@cache
+def _powers() -> tuple[Hashes, Hashes]:
+    """Return the powers of the multiplier from 0 to `BLOCK`, and those of its inverse, modulo 2 ** 64."""
+    base = np.array([[MULTIPLIER], [pow(MULTIPLIER, -1, 1 << 64)]], np.uint64)
+    factors = np.concatenate([np.ones((2, 1), np.uint64), base.repeat(BLOCK, axis=1)], axis=1)
+    up, down = np.multiply.accumulate(factors, axis=1)
+    for powers in (up, down):
+        powers.setflags(write=False)
+    return up, down
 
 
 @cache
@@ -162,44 +176,92 @@ def _hash_words(
 ) -> Any:
     """Hash the words of a text, cut by the dictionary or at white space; return how many there are.
 
-    `hashes` has room for a word per character and one more. A word's hash so far goes on only at letters and
-    after one, and is kept as of its last letter, so that special characters around it do not count.
+    `hashes` has room for a word per character and one more. The special characters around a word do not count.
     """
-    traits, entries, bitmap, singles, weights, in_run, scores, ends = cutting
-    point, white = np.uint32((1 << CLASS_SHIFT) - 1), np.uint32(2 << CLASS_SHIFT)
-    seed, multiplier = np.uint64(0x243F6A8885A308D3), np.uint64(0x9E3779B97F4A7C15)
-    one = np.uint64(1)
-    count = np.uint64(0)
-    word = stripped = seed
-    if not cut:
-        for i in range(np.uint64(len(text))):
-            trait = traits[text[i]]
-            letter = trait <= point
-            word = word * multiplier + np.uint64(trait & point) if letter or stripped != seed else seed
-            stripped = word if letter else stripped
-            if trait & white:
-                hashes[count] = stripped
-                count += np.uint64(stripped != seed)
-                word = stripped = seed
-        hashes[count] = stripped
-        count += np.uint64(stripped != seed)
+    traits, powers, factors, entries, bitmap, singles, weights, in_run, scores, ends = cutting
+    if cut:
+        cuts = cut_words(text, entries, bitmap, singles, weights, in_run, scores, ends)
+        count = _hash_cut(text, ends[:cuts], traits, hashes)
     else:
-        at = np.uint64(0)
-        cuts = np.uint64(cut_words(text, entries, bitmap, singles, weights, in_run, scores, ends))
-        for k in range(cuts):
-            word = stripped = seed
-            after = np.uint64(ends[k])
-            while at < after:
-                trait = traits[text[at]]
-                letter = trait <= point
-                word = word * multiplier + np.uint64(trait & point) if letter or stripped != seed else seed
-                stripped = word if letter else stripped
-                at += one
-            hashes[count] = stripped
-            count += np.uint64(stripped != seed)
+        count = _hash_spaced(text, traits, powers, factors, hashes)
     for k in range(count):
         hashes[k] = _mix(hashes[k])
     return np.int64(count)
+
+
+@njit(cache=True, nogil=True)
+def _hash_spaced(
+    text: Points,
+    traits: Points,
+    powers: tuple[Hashes, Hashes],
+    factors: Hashes,
+    hashes: Hashes,
+) -> Any:
+    """Hash words between white space: of running sums of (symbol · multiplier to the position) those at a word's ends.
+
+    Sums are cheaper than a polynomial per word, which waits for a product at each character. Positions count from a
+    block's beginning, so what is carried into the next block is multiplied down to it.
+    """
+    up, down = powers
+    one, zero, size = np.uint64(1), np.uint64(0), np.uint64(len(up) - 1)
+    white, letters = np.uint32(2 << CLASS_SHIFT), np.uint32((1 << CLASS_SHIFT) - 1)
+    count = total = before = after = factor = zero
+    inside = False
+    for block in range(np.uint64(0), np.uint64(len(text)), size):
+        characters = text[block : block + size]
+        for i in range(np.uint64(len(characters))):
+            trait = traits[characters[i]]
+            letter = trait <= letters
+            back = down[i]
+            begins = letter and not inside
+            before = total if begins else before
+            factor = back if begins else factor
+            total += (np.uint64(trait) + one) * up[i]
+            after = total if letter else after
+            # Written at each character, kept only at a word's end.
+            hashes[count] = after - before
+            factors[count] = factor
+            inside |= letter
+            ends = trait >= white
+            count += np.uint64(ends & inside)
+            inside &= not ends
+        total *= down[size]
+        before *= down[size]
+        after *= down[size]
+        factor *= up[size]
+    count += np.uint64(inside)
+    for k in range(count):
+        hashes[k] *= factors[k]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _hash_cut(
+    text: Points,
+    ends: Ints,
+    traits: Points,
+    hashes: Hashes,
+) -> Any:
+    """Hash words that end at `ends`.
+
+    A word's hash so far goes on only at letters and after one, and is kept as of its last letter.
+    """
+    letters, seed = np.uint32((1 << CLASS_SHIFT) - 1), np.uint64(0x243F6A8885A308D3)
+    one = np.uint64(1)
+    count = at = np.uint64(0)
+    for k in range(np.uint64(len(ends))):
+        word = stripped = seed
+        after = np.uint64(ends[k])
+        while at < after:
+            trait = traits[text[at]]
+            letter = trait <= letters
+            longer = word * np.uint64(MULTIPLIER) + np.uint64(trait & letters)
+            word = longer if letter or stripped != seed else seed
+            stripped = word if letter else stripped
+            at += one
+        hashes[count] = stripped
+        count += np.uint64(stripped != seed)
+    return count
 
 
 @njit(cache=True, nogil=True, inline="always")

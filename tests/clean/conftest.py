@@ -12,11 +12,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from phoenix_assets.clean.config import KenlmConfig, LidConfig, load_profiles
+from phoenix_assets.clean.config import KenlmConfig, LidConfig
 from phoenix_assets.clean.funnel import FunnelModels
 from phoenix_assets.clean.kenlm_training import find_builder, train
 from phoenix_assets.clean.language import fetch_lid
 from phoenix_assets.clean.perplexity import sentences
+from phoenix_assets.clean.profiles import load_profiles
 from phoenix_assets.config import config_dir, load
 
 HERE = Path(__file__).parent

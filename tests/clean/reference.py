@@ -5,6 +5,7 @@ Written from BLOOM's definitions, with strings, dictionaries and no cleverness.
 
 import math
 from collections import Counter
+from functools import cache
 
 from phoenix_assets.clean.characters import SPECIAL_RANGES, parse_ranges
 
@@ -50,13 +51,18 @@ def word_repetition(found, n):
     return sum(f for f in counts.values() if f > 1) / sum(counts.values()) if counts else 0.0
 
 
+@cache
+def phrases_of(listed):
+    return frozenset(tuple(words(phrase)) for phrase in listed) - {()}
+
+
 def stopwords(found, listed):
-    single = {phrase[0] for phrase in map(words, listed) if len(phrase) == 1}
-    return sum(word in single for word in found) / len(found) if found else 0.0
+    phrases = phrases_of(tuple(listed))
+    return sum((word,) in phrases for word in found) / len(found) if found else 0.0
 
 
 def flagged_words(found, listed):
-    phrases = {tuple(words(phrase)) for phrase in listed} - {()}
+    phrases = phrases_of(tuple(listed))
     longest = max(map(len, phrases))
     hits = sum(
         any(tuple(found[i : i + n]) in phrases for n in range(1, longest + 1) if i + n <= len(found))

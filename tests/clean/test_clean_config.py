@@ -2,9 +2,10 @@ import hashlib
 
 import pytest
 
-from phoenix_assets.clean.config import KenlmConfig, Rule, load_normalize, load_profile, load_profiles
+from phoenix_assets.clean.config import KenlmConfig, load_normalize
 from phoenix_assets.clean.kenlm_builder import PROGRAMS, build
 from phoenix_assets.clean.kenlm_training import find_builder
+from phoenix_assets.clean.profiles import NINE, SAFETY, Rule, load_profile, load_profiles
 from phoenix_assets.config import config_dir, load
 from phoenix_assets.errors import ConfigError
 
@@ -30,20 +31,28 @@ def write(folder, **files):
 
 
 def test_the_default_profile_is_the_teams_table(profiles):
-    rules = profiles["default"].rules
+    rules = {rule: profiles["default"].rules[rule] for rule in NINE}
     assert {rule: (setting.priority, setting.given()) for rule, setting in rules.items()} == TABLE
     assert [rule for rule, setting in rules.items() if not setting.enforced] == [Rule.STOPWORDS]
 
 
+def test_safety_labels_have_their_priority_after_the_nine_rules_and_drop_nothing(profiles):
+    settings = [profiles["default"].rules[rule] for rule in SAFETY]
+    assert [setting.priority for setting in settings] == list(range(11, 20))
+    assert not any(setting.enforced for setting in settings)
+
+
 def test_every_profile_is_complete_and_every_difference_has_a_reason(profiles):
-    assert {"default", "book", "code", "parallel", "qa", "wiki", "manual"} <= set(profiles)
+    assert {"default", "book", "classical", "code", "dictionary", "math", "parallel", "poetry", "qa"} <= set(
+        profiles
+    )
     for profile in profiles.values():
         settings = [
             *profile.rules.items(),
             *(item for lang in profile.languages.values() for item in lang.items()),
         ]
         for rule, setting in settings:
-            base = profiles["default"].rules[rule]
+            base = profiles["default"].rules.get(rule)
             assert setting == base or setting.reason
 
 
@@ -70,6 +79,14 @@ def test_profiles_inherit_through_profiles_and_languages(tmp_path):
             'base: default\ndescription: x\nrules:\n  cond_check_typo: {above: 0.5, reason: "r"}\n',
             "cond_check_typo",
         ),
+        (
+            'base: default\ndescription: x\nrules:\n  cond_check_base64: {at_most: 0.5, reason: "r"}\n',
+            "priority",
+        ),
+        (
+            'base: default\ndescription: x\nlanguages:\n  zh:\n    cond_check_base64: {priority: 1, at_most: 1, reason: "r"}\n',
+            "for one language only",
+        ),
         ("base: nowhere\ndescription: x\n", "nowhere"),
         ("base: default\ndescription: x\nparameters: {word_ngram: 0}\n", "word_ngram"),
     ],
@@ -80,13 +97,19 @@ def test_a_wrong_profile_is_refused_with_its_place(tmp_path, text, message):
 
 
 def test_an_unknown_profile_names_the_known_ones():
-    with pytest.raises(ConfigError, match="book, code, default"):
+    with pytest.raises(ConfigError, match="book, classical, code, default"):
         load_profile("nothing")
 
 
 def test_a_source_overrides_the_default_normalisation():
     assert load_normalize("code").keep_layout
     assert not load_normalize("cc").keep_layout
+
+
+def test_a_source_switches_a_block_off_or_changes_one_value_of_it():
+    assert load_normalize("parallel").foreign_paragraphs is None
+    assert load_normalize("parallel").masking == load_normalize("cc").masking
+    assert load_normalize("code").masking == load_normalize("cc").masking.model_copy(update={"in_code": True})
 
 
 def test_built_programs_are_left_as_they_are(tmp_path):

@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
-from phoenix_assets.clean.config import Rule
 from phoenix_assets.clean.funnel import FUNNEL, VALUES, FunnelModels, funnel, judge, measure
+from phoenix_assets.clean.profiles import NINE, Rule
 from phoenix_assets.schema import KEPT
 
 
@@ -41,14 +41,14 @@ def test_good_text_is_kept(profiles, funnel_models, english, chinese):
     assert funnel(documents(*prose), profiles["manual"], funnel_models)["lang"].to_list() == ["en"]
 
 
-def test_every_row_lists_all_nine_rules_and_nothing_is_lost(profiles, funnel_models, english, chinese):
+def test_every_row_lists_the_nine_rules_first_and_nothing_is_lost(profiles, funnel_models, english, chinese):
     batch = documents(*english[:30], *chinese, "", None, "1 2 3", "fuck " * 40)
     table = funnel(batch, profiles["default"], funnel_models)
     assert table.schema == FUNNEL
     assert table["doc_id"].to_list() == batch["doc_id"].to_list()
     for column in ("rules_name", "rules_value", "rules_cond"):
-        assert table[column].list.len().unique().to_list() == [9]
-    assert table["rules_name"].to_list() == [[rule.value for rule in Rule]] * batch.height
+        assert table[column].list.len().unique().to_list() == [len(profiles["default"].judged)]
+    assert table["rules_name"].list.head(9).to_list() == [[rule.value for rule in NINE]] * batch.height
     assert table["rules_cond"].list.eval(pl.element().is_null().any()).list.first().any() is False
     assert (table["kept"] == (table["drop_reason"] == KEPT)).all()
 
@@ -111,4 +111,13 @@ def test_bounds_follow_the_detected_language(profiles):
 def test_measuring_once_serves_every_profile(profiles, funnel_models, english):
     batch = documents(*english[:10])
     values = measure(batch, profiles["default"], funnel_models)
-    assert judge(values, profiles["code"]).equals(funnel(batch, profiles["code"], funnel_models))
+    assert judge(values, profiles["qa"]).equals(funnel(batch, profiles["qa"], funnel_models))
+
+
+def test_a_rule_that_was_not_measured_has_no_value_and_drops_nothing(profiles, funnel_models, english):
+    values = measure(documents(english[0]), profiles["default"], funnel_models)
+    row = judge(values, profiles["code"]).row(0, named=True)
+    further = dict(
+        zip(row["rules_name"], zip(row["rules_value"], row["rules_cond"], strict=True), strict=True)
+    )
+    assert further[Rule.MAX_LINE_LENGTH] == (None, True)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from phoenix_assets.clean.buffers import codepoints
 from phoenix_assets.clean.lexicon import build_lexicon
 from phoenix_assets.clean.wordlists import flagged_words, lexicon, stopwords
-from phoenix_assets.clean.words import word_statistics
+from phoenix_assets.clean.words import BLOCK, word_hashes, word_statistics
 
 STOP = ["the", "of", "and", "a", "Ä"]
 FLAGGED = ["bad", "very bad word", "very worse", "(ugly)"]
@@ -84,3 +84,19 @@ def test_the_lists_of_both_languages_are_there():
     assert len(stopwords()["zh"]) > 1000
     assert len(flagged_words()["en"]) > 300
     assert len(flagged_words()["zh"]) > 200
+
+
+def test_words_of_long_texts_are_told_apart_wherever_they_stand(reference, english):
+    text = "\n".join([*english, "x" * 10_000, "y" + "x" * 9_999, "x" * 10_000, *english])
+    found = of([text], "en", build_lexicon({"en": STOP}, {"en": FLAGGED}))
+    words = reference.words(text)
+    assert len(text) > 10 * BLOCK
+    assert found["number_words"].to_list() == [len(words)]
+    assert found["word_repetition"].to_list() == [reference.word_repetition(words, 5)]
+    assert found["stopwords"].to_list() == [reference.stopwords(words, STOP)]
+
+
+def test_a_words_hash_does_not_depend_on_its_place():
+    texts = [" " * before + "x" * 10_000 for before in (0, 1, BLOCK - 1, BLOCK, 3 * BLOCK + 5)]
+    hashes = word_hashes(codepoints(pl.Series(texts)), pl.Series(["en"] * len(texts)))
+    assert len({int(found) for (found,) in hashes}) == 1
