@@ -36,6 +36,7 @@ class ShardOutput:
     ledger: tuple[StagedFile, ...] = ()
     quarantine: tuple[StagedFile, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict)  # drop reason → documents
+    counts: Mapping[str, int] = field(default_factory=dict)  # what else the stage counted
 
 
 @dataclass
@@ -57,6 +58,11 @@ class Build:
     def table_dir(self) -> Path:
         """The folder of the asset's table."""
         return self.lake.table_dir(self.asset)
+
+    @property
+    def _side_column(self) -> str | None:
+        """The column by which side tables are partitioned: only a partition's tables are."""
+        return self.partitioned_by if self.partition else None
 
     def side_asset(self, kind: SideTable) -> str:
         """Return the path of a table that stands beside this asset's."""
@@ -94,14 +100,15 @@ class Build:
         """Return the path of file `name` of a resolved files asset."""
         return self.lake.stored_file(self.input(asset), name)
 
-    def stage(self, frame: pl.DataFrame) -> StagedFile:
-        """Write rows of this asset's partition, not yet visible."""
-        return stage(self.table_dir, frame, column=self.partitioned_by, partition=self.partition)
+    def stage(self, frame: pl.DataFrame, *, partition: str | None = None) -> StagedFile:
+        """Write rows of this asset's partition (or of another one of its table), not yet visible."""
+        place = self.partition if partition is None else partition
+        return stage(self.table_dir, frame, column=self.partitioned_by, partition=place)
 
     def stage_side(self, kind: SideTable, frame: pl.DataFrame) -> StagedFile:
         """Write rows of a table beside this asset's, not yet visible."""
         folder = self.lake.table_dir(self.side_asset(kind))
-        return stage(folder, frame, column=self.partitioned_by, partition=self.partition)
+        return stage(folder, frame, column=self._side_column, partition=self.partition)
 
     def commit_shards(
         self,
@@ -113,13 +120,16 @@ class Build:
         """Commit ledger, quarantine and documents of all shards; raises ValidationError when rows were lost."""
         done = list(outputs)
         reasons: Counter[str] = Counter()
+        counted: Counter[str] = Counter()
         for output in done:
             reasons.update(output.reasons)
+            counted.update(output.counts)
         documents = [file for output in done for file in output.documents if file.rows]
         rows_out = sum(file.rows for file in documents)
         quarantined = [file for output in done for file in output.quarantine if file.rows]
         ledgered = [file for output in done for file in output.ledger if file.rows]
         counts = {
+            **dict(sorted(counted.items())),
             "rows_in": sum(file.rows for file in ledgered),
             "rows_out": rows_out,
             "rows_dropped": sum(reasons.values()),
@@ -141,7 +151,7 @@ class Build:
         """Commit a table beside the asset's, before the asset itself; return where it stands."""
         asset = self.side_asset(kind)
         version = self.lake.commit(
-            asset, schema, staged, column=self.partitioned_by, partition=self.partition
+            asset, schema, staged, column=self._side_column, partitions=[self.partition]
         )
         return InputVersion(
             asset=asset, partition=self.partition, data_version=_total(staged), storage_version=version
@@ -168,19 +178,22 @@ class Build:
         side_tables: Mapping[SideTable, InputVersion] | None = None,
         licences: tuple[LicenceTerms, ...] | None = None,
         data_version: str | None = None,
+        partitions: Collection[str] | None = None,
+        content: ContentHash | None = None,
     ) -> StoredRecord:
         """Make the staged files the asset's partition, together with the lineage record.
 
-        `data_version` replaces the content hash where an asset's identity is not the sum of its rows.
+        `data_version` replaces the content hash where an asset's identity is not the sum of its rows. An unpartitioned
+        asset whose table is partitioned replaces only these `partitions` of it; `content` is that of the whole table.
         """
         files = list(staged)
-        content = _total(files)
+        content_hash = _total(files) if content is None else content.data_version
         record = LineageRecord(
             record_id=uuid.uuid4().hex,
             asset=self.asset,
             partition=self.partition,
-            data_version=data_version or content,
-            content_hash=content,
+            data_version=data_version or content_hash,
+            content_hash=content_hash,
             code_version=self.code_version,
             config_digest=digest(self.config),
             config=dict(self.config),
@@ -194,7 +207,12 @@ class Build:
             finished=_now(),
         )
         version = self.lake.commit(
-            self.asset, schema, files, column=self.partitioned_by, partition=self.partition, record=record
+            self.asset,
+            schema,
+            files,
+            column=self.partitioned_by,
+            partitions=[self.partition] if partitions is None else partitions,
+            record=record,
         )
         return StoredRecord(record=record, storage_version=version)
 

@@ -13,7 +13,7 @@ import secrets
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ from deltalake.transaction import AddAction
 from phoenix_assets.config import digest
 from phoenix_assets.content_hash import ContentHash, content_hash, file_sha256
 from phoenix_assets.errors import LineageError
-from phoenix_assets.lineage import InputVersion, LineageRecord, StoredRecord
+from phoenix_assets.lineage import UNPARTITIONED, InputVersion, LineageRecord, StoredRecord
 
 RECORD_KEY: Final = "phoenix.lineage"
 FILES: Final = pl.Schema({"path": pl.String, "bytes": pl.Int64, "sha256": pl.String, "stored_at": pl.String})
@@ -45,6 +45,7 @@ class StagedFile:
     rows: int
     bytes: int
     content: ContentHash
+    partition: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def stage(table_dir: Path, frame: pl.DataFrame, *, column: str | None, partition
     path = table_dir / relative
     path.parent.mkdir(parents=True, exist_ok=True)
     body.write_parquet(path, compression="zstd", statistics=True)
-    return StagedFile(relative, frame.height, path.stat().st_size, content)
+    return StagedFile(relative, frame.height, path.stat().st_size, content, partition if column else "")
 
 
 def _create(path: str, schema: Schema, partition_by: list[str]) -> None:
@@ -131,10 +132,13 @@ class Lake:
         staged: Iterable[StagedFile],
         *,
         column: str | None,
-        partition: str,
+        partitions: Collection[str],
         record: LineageRecord | None = None,
     ) -> int:
-        """Replace one partition (or the whole unpartitioned table) in one commit; return its storage version."""
+        """Replace partitions (or the whole unpartitioned table) in one commit; return its storage version.
+
+        `partitions` are those that the staged files belong to, and those of which nothing is left.
+        """
         path = str(self.table_dir(asset))
         columns = dict(schema) | ({column: pl.String()} if column and column not in schema else {})
         delta_schema = Schema.from_arrow(
@@ -143,17 +147,23 @@ class Lake:
         partition_by = [column] if column else []
         if self.version(asset) < 0:
             _create(path, delta_schema, partition_by)
-        values = {column: partition} if column else {}
         now = int(time.time() * 1000)
         actions = [
-            AddAction(file.path, file.bytes, values, now, True, json.dumps({"numRecords": file.rows}))
+            AddAction(
+                file.path,
+                file.bytes,
+                {column: file.partition} if column else {},
+                now,
+                True,
+                json.dumps({"numRecords": file.rows}),
+            )
             for file in staged
         ]
         commit_id = uuid.uuid4().hex
         metadata = {"phoenix.commit": commit_id}
         if record is not None:
             metadata[RECORD_KEY] = record.model_dump_json()
-        before = self._transact(path, actions, delta_schema, column, partition, metadata)
+        before = self._transact(path, actions, delta_schema, column, sorted(partitions), metadata)
         newest = DeltaTable(path)
         for entry in newest.history(newest.version() - before):  # others may have committed since
             if entry.get("phoenix.commit") == commit_id:
@@ -166,7 +176,7 @@ class Lake:
         actions: list[AddAction],
         schema: Schema,
         column: str | None,
-        partition: str,
+        partitions: list[str],
         metadata: dict[str, str],
     ) -> int:
         """Commit, again from the newest version while others get in between; return the version before.
@@ -183,7 +193,7 @@ class Lake:
                     "overwrite",
                     schema,
                     [column] if column else [],
-                    partition_filters=[(column, "=", partition)] if column else None,
+                    partition_filters=[(column, "in", partitions)] if column else None,
                     commit_properties=CommitProperties(custom_metadata=metadata, max_commit_retries=0),
                 )
             except CommitFailedError:
@@ -207,11 +217,13 @@ class Lake:
                 yield StoredRecord(record=record, storage_version=int(entry["version"]))
 
     def read(self, source: InputVersion) -> pl.LazyFrame:
-        """Scan exactly the partition and storage version that `source` names."""
+        """Scan exactly the partition (or the whole table) and storage version that `source` names."""
         path = self.table_dir(source.asset)
         frame = pl.scan_delta(str(path), version=source.storage_version)
         column = self.partition_column(source.asset)
-        return frame if column is None else frame.filter(pl.col(column) == source.partition)
+        if column is None or source.partition == UNPARTITIONED:
+            return frame
+        return frame.filter(pl.col(column) == source.partition)
 
     def shards(self, source: InputVersion) -> list[Shard]:
         """Return the files of exactly the partition and storage version that `source` names, in stable order."""
@@ -219,10 +231,19 @@ class Lake:
         columns = table.metadata().partition_columns
         column = columns[0] if columns else None
         actions = pl.DataFrame(table.get_add_actions(flatten=True))
-        if column is not None:
-            actions = actions.filter(pl.col(f"partition.{column}") == source.partition)
-        paths = sorted(actions["path"].to_list())  # names begin with the content hash: a stable order
-        return [Shard(self.table_dir(source.asset) / path, column, source.partition) for path in paths]
+        if column is None:
+            actions = actions.with_columns(partition=pl.lit(UNPARTITIONED))
+        else:
+            actions = actions.with_columns(partition=f"partition.{column}")
+            if source.partition != UNPARTITIONED:
+                actions = actions.filter(pl.col("partition") == source.partition)
+        files = actions.select("path", "partition").sort(
+            "path"
+        )  # begins with the content hash: a stable order
+        return [
+            Shard(self.table_dir(source.asset) / path, column, partition)
+            for path, partition in files.iter_rows()
+        ]
 
     def partition_column(self, asset: str) -> str | None:
         """Return the column by which the asset's table is partitioned, if any."""

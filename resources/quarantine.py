@@ -29,7 +29,7 @@ def quarantine_delivery(lake: Lake, arrival: Arrival) -> None:
     if rows.equals(known.sort("source", "delivery")):
         return
     staged = stage(lake.table_dir(LANDING_QUARANTINE), rows, column=None, partition="")
-    lake.commit(LANDING_QUARANTINE, QUARANTINE, [staged], column=None, partition="")
+    lake.commit(LANDING_QUARANTINE, QUARANTINE, [staged], column=None, partitions=[""])
 
 
 def quarantined_deliveries(lake: Lake) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """What a worker does with one shard: read it, call the kernel, stage what it made. Only small results come back."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +33,15 @@ class ShardWork(Generic[ItemT]):
         documents: list[StagedFile] = []
         ledger: list[StagedFile] = []
         quarantine: list[StagedFile] = []
-        reasons: dict[str, int] = {}
+        reasons: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for output in self.kernel(item):
             documents += self._stage(self.documents_dir, output.documents)
             ledger += self._stage(self.ledger_dir, output.ledger)
             quarantine += self._stage(self.quarantine_dir, output.quarantine)
-            for reason, count in _drop_reasons(output.ledger).items():
-                reasons[reason] = reasons.get(reason, 0) + count
-        return ShardOutput(tuple(documents), tuple(ledger), tuple(quarantine), reasons)
+            reasons.update(_drop_reasons(output.ledger))
+            counts.update(output.counts)
+        return ShardOutput(tuple(documents), tuple(ledger), tuple(quarantine), reasons, counts)
 
     def _stage(self, folder: Path, frame: pl.DataFrame) -> list[StagedFile]:
         return [stage(folder, frame, column=self.column, partition=self.partition)] if frame.height else []
@@ -60,11 +62,11 @@ class OnFrame:
 
 @dataclass(frozen=True)
 class OnFrameWith:
-    """Like `OnFrame`, with the rows of another table that belong to the same partition beside each frame."""
+    """Like `OnFrame`, with rows of other tables of one schema beside each frame."""
 
     kernel: Callable[[pl.DataFrame, pl.DataFrame], StageOutput]
     home: Path
-    beside: InputVersion
+    beside: tuple[InputVersion, ...]
     keys: tuple[tuple[str, str], ...]  # column and value that rows beside must have
 
     def __call__(self, shard: Shard) -> Iterable[StageOutput]:
@@ -73,9 +75,11 @@ class OnFrameWith:
 
 
 @functools.lru_cache(maxsize=1)
-def _rows_beside(home: Path, source: InputVersion, keys: tuple[tuple[str, str], ...]) -> pl.DataFrame:
+def _rows_beside(
+    home: Path, sources: tuple[InputVersion, ...], keys: tuple[tuple[str, str], ...]
+) -> pl.DataFrame:
     conditions = [pl.col(column) == value for column, value in keys]
-    return Lake(home).read(source).filter(conditions).collect()
+    return pl.concat([Lake(home).read(source).filter(conditions).collect() for source in sources])
 
 
 def shard_work(build: Build, kernel: Callable[[ItemT], Iterable[StageOutput]]) -> ShardWork[ItemT]:

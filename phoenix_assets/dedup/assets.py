@@ -1,32 +1,42 @@
-"""`dedup/<group>/index` decides over all sources of a group; `<source>/deduped` keeps what it decided to keep.
+"""`dedup/<group>/{url,exact,near}` decide over all sources of a group; `<source>/deduped` keeps what they all keep.
 
-The index's DataVersion changes only when an *earlier* decision is revised: a new delivery adds decisions and changes
-none, so the deliveries that were there before stay fresh.
+A decision index's DataVersion changes only when an *earlier* decision is revised: a new delivery adds decisions and
+changes none, so the deliveries that were there before stay fresh.
 """
 
-from collections.abc import Mapping
 from datetime import date
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
-from phoenix_assets.config import config_dir, digest, load
-from phoenix_assets.content_hash import content_hash
+from phoenix_assets.config import config_dir, load
 from phoenix_assets.dedup.config import DedupConfig
 from phoenix_assets.sources import load_sources
-from resources.build import Build
 from resources.conservation import conservation
 from resources.declare import declared, deliveries
 from resources.phoenix import Phoenix
 from resources.report import materialized
 from resources.shard_work import OnFrame, OnFrameWith, shard_work
 
-_SIGNATURES = tuple(f"phoenix_assets.dedup.{name}" for name in ("stages", "shingles", "minhash", "exact"))
+_PRINTS = tuple(f"phoenix_assets.dedup.{name}" for name in ("stages", "shingles", "minhash", "exact", "urls"))
 _DECISIONS = tuple(
-    f"phoenix_assets.dedup.{name}" for name in ("stages", "lsh", "components", "decide", "duplicates")
+    f"phoenix_assets.dedup.{name}"
+    for name in (
+        "stages",
+        "granularity",
+        "candidates",
+        "index",
+        "segments",
+        "settle",
+        "update",
+        "store",
+        "lsh",
+    )
 )
+GRANULARITIES = ("url", "exact", "near")  # in the order in which they decide
+ORIGIN = "origin"  # the column by which decisions are partitioned: source and delivery
 
 
 def load_dedup() -> DedupConfig:
@@ -34,37 +44,37 @@ def load_dedup() -> DedupConfig:
     return load(DedupConfig, config_dir() / "dedup.yaml").covering(load_sources())
 
 
-def index_key(group: str) -> str:
-    """Return the asset path of a group's index."""
-    return f"dedup/{group}/index"
+def index_key(group: str, granularity: str) -> str:
+    """Return the asset path of a group's decisions at a granularity."""
+    return f"dedup/{group}/{granularity}"
 
 
 def index_assets() -> list[dg.AssetsDefinition]:
-    """Return the index of every dedup group."""
+    """Return the decisions of every dedup group at every granularity."""
     dedup = load_dedup()
-    return [_index(group, dedup) for group in dedup.groups]
+    return [_index(group, granularity, dedup) for group in dedup.groups for granularity in GRANULARITIES]
 
 
 def dedup_assets(name: str) -> list[dg.AssetsDefinition]:
     """Return the deduplication assets of a source's chain."""
     dedup = load_dedup()
-    return [_signatures(name, dedup), _deduped(name, index_key(dedup.group_of(name)))]
+    return [_signatures(name, dedup), _deduped(name, dedup.group_of(name))]
 
 
 def _signatures(name: str, dedup: DedupConfig) -> dg.AssetsDefinition:
-    config = {"signature": dedup.signature.model_dump(mode="json")}
+    config = dedup.prints.model_dump(mode="json")
     upstream = f"{name}/filtered"
 
     @dg.asset(
         **declared(
             f"{name}/signatures",
             room="dedup",
-            kernels=_SIGNATURES,
+            kernels=_PRINTS,
             config=config,
             deps=[upstream, f"{name}/raw"],
             partitions=deliveries(name),
             kinds=("deltalake", "numba"),
-            description="MinHash signature and exact hash of every document: what the dedup index compares.",
+            description="Hash of the address, hash of the text and MinHash signature of every document.",
         )
     )
     def signatures(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -74,7 +84,7 @@ def _signatures(name: str, dedup: DedupConfig) -> dg.AssetsDefinition:
         received = date.fromisoformat(
             str(build.read(f"{name}/raw").select("received").first().collect().item())
         )
-        kernel = OnFrame(partial(signature_rows, received=received, signature=dedup.signature))
+        kernel = OnFrame(partial(signature_rows, received=received, config=dedup.prints))
         outputs = phoenix.engine.map(shard_work(build, kernel), build.shards(upstream))
         files = [file for output in outputs for file in output.documents]
         stored = build.commit(SIGNATURES, files, counts={"rows_out": sum(file.rows for file in files)})
@@ -83,101 +93,79 @@ def _signatures(name: str, dedup: DedupConfig) -> dg.AssetsDefinition:
     return signatures
 
 
-def _index(name: str, dedup: DedupConfig) -> dg.AssetsDefinition:
+def _index(name: str, granularity: str, dedup: DedupConfig) -> dg.AssetsDefinition:
     group = dedup.groups[name]
-    ranks = {source: dedup.source_rank(source) for source in group.sources}
     config = {
         "signature": dedup.signature.model_dump(mode="json"),
         "group": group.model_dump(mode="json"),
-        "ranks": dict(ranks),
+        "ranks": {source: dedup.source_rank(source) for source in group.sources},
+        "index": dedup.index.model_dump(mode="json", include={"segment_documents"}),
     }
     upstream = [f"{source}/signatures" for source in group.sources]
+    place = GRANULARITIES.index(granularity)
+    before = [index_key(name, GRANULARITIES[place - 1])] if place else []
 
     @dg.asset(
         **declared(
-            index_key(name),
+            index_key(name, granularity),
             room="dedup",
             kernels=_DECISIONS,
             config=config,
-            deps=upstream,
+            deps=[*upstream, *before],
             kinds=("deltalake", "numba"),
-            description=f"Which documents of {', '.join(group.sources)} are duplicates, and of which survivor.",
+            description=f"Which documents of {', '.join(group.sources)} are duplicates by {granularity}, and of which.",
             pool=f"dedup_{name}",
         )
     )
     def index(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from phoenix_assets.dedup.stages import INDEX, SIGNATURES, decide_index, with_earlier_decisions
+        from phoenix_assets.dedup.granularity import Granularity
+        from resources.dedup_index import decide
+        from resources.engine import default_workers
 
-        build = phoenix.start(context, config=config, all_of=upstream)
-        signatures = build.read_all(upstream).select(SIGNATURES.names()).collect()
-        earlier_version, earlier = _earlier(build)
-        rows = with_earlier_decisions(signatures, earlier, ranks)
-        decided = decide_index(rows, group, dedup.signature)
-        counts = {"rows_out": decided.height, "duplicates": int(decided["kept"].not_().sum())}
-        stored = build.commit(
-            INDEX,
-            [build.stage(decided)],
-            counts=counts,
-            data_version=_data_version(config, earlier_version, earlier, decided),
-        )
-        return materialized(stored, pictures=_pictures(name, decided), sample=_sample(decided))
+        build = phoenix.start(context, config=config, all_of=upstream, same=before, partitioned_by=ORIGIN)
+        with phoenix.lake.scratch() as folder:
+            stored = decide(
+                build,
+                Granularity(granularity),
+                group,
+                dedup,
+                Path(folder),
+                before=before[0] if before else None,
+                threads=phoenix.workers or default_workers(),
+            )
+        decided = build.lake.read(stored.as_input()).filter(~pl.col("kept")).collect()
+        return materialized(stored, pictures=_pictures(build.asset, decided), sample=_sample(decided))
 
     return index
 
 
-def _earlier(build: Build) -> tuple[str, pl.DataFrame]:
-    """Return the index version whose decisions stand, and its rows: the newest, if this code and configuration made it.
-
-    The version becomes an input of the build. A changed kernel or configuration decides everything anew.
-    """
-    from phoenix_assets.dedup.stages import INDEX
-
-    stored = build.ledger.head(build.asset)
-    if stored is None or stored.record.code_version != build.code_version:
-        return "", pl.DataFrame(schema=INDEX)
-    build.inputs = (*build.inputs, stored.as_input())
-    return stored.record.data_version, build.read(build.asset).collect()
-
-
-def _data_version(
-    config: Mapping[str, Any], version: str, earlier: pl.DataFrame, decided: pl.DataFrame
-) -> str:
-    from phoenix_assets.dedup.stages import revisions
-
-    if not version:
-        return f"{digest(config)}-first"
-    revised = revisions(earlier, decided)
-    return f"{digest(version)}-{content_hash(revised).data_version}" if revised.height else version
-
-
-def _pictures(name: str, decided: pl.DataFrame) -> dict[str, bytes]:
+def _pictures(asset: str, dropped: pl.DataFrame) -> dict[str, bytes]:
     from phoenix_assets.figures import bars
 
-    kinds = decided.drop_nulls("kind").group_by("source", "kind").len().sort("source", "kind")
-    dropped = {f"{source}: {kind}": float(count) for source, kind, count in kinds.iter_rows()}
-    sizes = (
-        decided.drop_nulls("duplicate_of").group_by("duplicate_of").len()["len"].value_counts().sort("len")
-    )
+    by_source = {
+        str(source): float(count) for source, count in dropped["source"].value_counts(sort=True).iter_rows()
+    }
+    sizes = dropped.group_by("duplicate_of").len()["len"].value_counts().sort("len")
     clusters = {f"{size + 1} copies": float(count) for size, count in sizes.head(12).iter_rows()}
     return {
-        "duplicates": bars(dropped, title=f"dedup group {name}: duplicates dropped", unit="documents"),
-        "cluster_sizes": bars(clusters, title=f"dedup group {name}: clusters by size", unit="clusters"),
+        "duplicates": bars(by_source, title=f"{asset}: duplicates dropped", unit="documents"),
+        "cluster_sizes": bars(clusters, title=f"{asset}: clusters by size", unit="clusters"),
     }
 
 
-def _sample(decided: pl.DataFrame) -> pl.DataFrame:
+def _sample(dropped: pl.DataFrame) -> pl.DataFrame:
     """Return the survivors with most duplicates, and where their twins came from."""
     return (
-        decided.drop_nulls("duplicate_of")
-        .group_by("duplicate_of")
+        dropped.group_by("duplicate_of")
         .agg(copies=pl.len() + 1, also_in=pl.col("delivery").unique().sort().str.join(", "))
         .sort("copies", "duplicate_of", descending=[True, False])
         .head(5)
     )
 
 
-def _deduped(name: str, index: str) -> dg.AssetsDefinition:
+def _deduped(name: str, group: str) -> dg.AssetsDefinition:
     upstream = f"{name}/filtered"
+    indexes = [index_key(group, granularity) for granularity in GRANULARITIES]
 
     @dg.asset(
         **declared(
@@ -185,22 +173,21 @@ def _deduped(name: str, index: str) -> dg.AssetsDefinition:
             room="dedup",
             kernels=("phoenix_assets.dedup.stages",),
             config={},
-            deps=[upstream, index],
+            deps=[upstream, *indexes],
             partitions=deliveries(name),
             kinds=("deltalake", "polars"),
             conserves_rows=True,
-            description="Documents without the copies that the group's index dropped.",
+            description="Documents without the copies that the group's indexes dropped.",
         )
     )
     def deduped(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from phoenix_assets.dedup.stages import drop_duplicates
+        from resources.dedup_index import origin
 
-        build = phoenix.start(context, config={}, same=[upstream, index])
+        build = phoenix.start(context, config={}, same=[upstream, *indexes])
+        decisions = tuple(build.input(index) for index in indexes)
         kernel = OnFrameWith(
-            drop_duplicates,
-            phoenix.path,
-            build.input(index),
-            (("source", name), ("delivery", build.partition)),
+            drop_duplicates, phoenix.path, decisions, ((ORIGIN, origin(name, build.partition)),)
         )
         outputs = phoenix.engine.map(shard_work(build, kernel), build.shards(upstream))
         stored = build.commit_shards(build.schema(upstream), outputs)

@@ -6,7 +6,7 @@ s^rows)^bands.
 """
 
 from collections.abc import Iterable
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -41,14 +41,42 @@ class GroupConfig(Config):
     bands: int = Field(ge=1)
     rows: int = Field(ge=1)
     threshold: float = Field(ge=0.0, le=1.0)  # least estimated similarity of a pair that is joined
-    compared: int = Field(ge=1)  # members of a bucket that a further member is compared with, at most
+    compared: int = Field(
+        ge=1
+    )  # members of a bucket that a further member is compared with, at most: the latest
     by_language: bool = False  # documents of different languages are never duplicates of each other
+
+
+class QualityConfig(Config):
+    """By which column of the filtered documents the better of two copies is known."""
+
+    column: str
+    better: Literal["lower", "higher"]
+
+
+class PrintsConfig(Config):
+    """All that the stored prints of a document depend on."""
+
+    signature: SignatureConfig
+    quality: QualityConfig
+    tracking_parameters: tuple[str, ...]
+
+
+class IndexConfig(Config):
+    """How much an index holds in memory, however large the corpus is."""
+
+    block_documents: int = Field(ge=1)  # decided at a time
+    segment_documents: int = Field(ge=1)  # segments grow no larger by merging
+    sort_memory: str = Field(pattern=r"^[0-9]+[KMG]iB$")  # beyond it, documents are sorted on disk
 
 
 class DedupConfig(Config):
     """The whole of `config/dedup.yaml`."""
 
     signature: SignatureConfig
+    quality: QualityConfig
+    tracking_parameters: tuple[str, ...]  # names (regular expressions) of query parameters that name no page
+    index: IndexConfig
     groups: dict[str, GroupConfig] = Field(min_length=1)
     default_group: str  # of the sources that no group names; they rank last, in name order
     priority: list[str]  # sources, best first: of two duplicates the one from the better source is kept
@@ -88,6 +116,13 @@ class DedupConfig(Config):
         if unranked:
             raise ValueError(f"priority lacks {unranked}: add each source of a group at its rank")
         return self
+
+    @property
+    def prints(self) -> PrintsConfig:
+        """What the stored prints depend on."""
+        return PrintsConfig(
+            signature=self.signature, quality=self.quality, tracking_parameters=self.tracking_parameters
+        )
 
     def covering(self, sources: Iterable[str]) -> "DedupConfig":
         """Return this configuration with those of `sources` that no group names in the default group."""

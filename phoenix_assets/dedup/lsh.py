@@ -50,6 +50,11 @@ def is_empty(signatures: Signatures) -> npt.NDArray[np.bool_]:
     return np.asarray((signatures == EMPTY).all(axis=1), np.bool_)
 
 
+def least_equal(threshold: float, permutations: int) -> int:
+    """Return in how many of its permutations two signatures agree whose estimated similarity reaches `threshold`."""
+    return int(np.ceil(threshold * permutations - _ROUNDING))
+
+
 def edges(signatures: Signatures, *, bands: int, rows: int, threshold: float, compared: int) -> pl.DataFrame:
     """Return EDGE rows (a < b are row numbers) that span the clusters of near-duplicates.
 
@@ -65,7 +70,7 @@ def edges(signatures: Signatures, *, bands: int, rows: int, threshold: float, co
     whole = band_keys(signatures, 1, permutations)[:, 0].copy()
     found = _join(signatures, whole, live, permutations, 1, parent, pairs, equal, 0)
     live &= parent == np.arange(count)
-    least = int(np.ceil(threshold * permutations - _ROUNDING))
+    least = least_equal(threshold, permutations)
     keys = band_keys(signatures, bands, rows)
     for band in range(bands):
         found = _join(signatures, keys[:, band].copy(), live, least, compared, parent, pairs, equal, found)

@@ -33,7 +33,7 @@ def rows(delivery: str, *doc_ids: str) -> pl.DataFrame:
 def put(lake: Lake, delivery: str, *doc_ids: str) -> int:
     frame = rows(delivery, *doc_ids)
     staged = [stage(lake.table_dir(ASSET), frame, column="delivery", partition=delivery)] if doc_ids else []
-    return lake.commit(ASSET, SCHEMA, staged, column="delivery", partition=delivery)
+    return lake.commit(ASSET, SCHEMA, staged, column="delivery", partitions=[delivery])
 
 
 def version(delivery: str, storage_version: int) -> InputVersion:
@@ -70,7 +70,7 @@ def test_a_table_without_partitions_is_replaced_whole(lake: Lake) -> None:
     frame = pl.DataFrame({"n": [1, 2]})
     for part in (frame, frame.head(1)):
         staged = stage(lake.table_dir("leaderboard"), part, column=None, partition="")
-        at = lake.commit("leaderboard", frame.schema, [staged], column=None, partition="")
+        at = lake.commit("leaderboard", frame.schema, [staged], column=None, partitions=[""])
     source = InputVersion(asset="leaderboard", data_version="any", storage_version=at)
     assert lake.read(source).collect()["n"].to_list() == [1]
 
@@ -79,14 +79,14 @@ def test_shards_hold_the_rows_with_their_partition_value_and_come_in_a_stable_or
     folder = lake.table_dir(ASSET)
     parts = [rows("d1", name) for name in "abcd"]
     staged = [stage(folder, part, column="delivery", partition="d1") for part in parts]
-    at = lake.commit(ASSET, SCHEMA, reversed(staged), column="delivery", partition="d1")
+    at = lake.commit(ASSET, SCHEMA, reversed(staged), column="delivery", partitions=["d1"])
     shards = lake.shards(version("d1", at))
     assert sorted(shard.read().select("doc_id", "delivery").row(0) for shard in shards) == [
         (name, "d1") for name in "abcd"
     ]
     names = [shard.path.name for shard in shards]
     again = [stage(folder, part, column="delivery", partition="d1") for part in parts]
-    at = lake.commit(ASSET, SCHEMA, again, column="delivery", partition="d1")
+    at = lake.commit(ASSET, SCHEMA, again, column="delivery", partitions=["d1"])
     order = [shard.path.name.rpartition("-")[0] for shard in lake.shards(version("d1", at))]
     assert order == [name.rpartition("-")[0] for name in names]
 
@@ -101,7 +101,7 @@ def test_the_lake_lists_its_tables(lake: Lake) -> None:
     put(lake, "d1", "a")
     frame = pl.DataFrame({"n": [1]})
     staged = stage(lake.table_dir("leaderboard"), frame, column=None, partition="")
-    lake.commit("leaderboard", frame.schema, [staged], column=None, partition="")
+    lake.commit("leaderboard", frame.schema, [staged], column=None, partitions=[""])
     assert lake.assets() == [ASSET, "leaderboard"]
     assert lake.version(ASSET) == DeltaTable(str(lake.table_dir(ASSET))).version()
     assert lake.version("wiki/raw") == -1
@@ -158,7 +158,7 @@ def test_a_column_that_a_new_code_version_adds_is_null_in_partitions_made_before
     wider = pl.Schema({**SCHEMA, "quality": pl.Float64})
     frame = rows("d2", "b").with_columns(quality=pl.lit(0.5))
     staged = stage(lake.table_dir(ASSET), frame, column="delivery", partition="d2")
-    at = lake.commit(ASSET, wider, [staged], column="delivery", partition="d2")
+    at = lake.commit(ASSET, wider, [staged], column="delivery", partitions=["d2"])
     assert lake.read(version("d2", at)).collect()["quality"].to_list() == [0.5]
     assert lake.read(version("d1", at)).collect()["quality"].to_list() == [None]
     assert "quality" not in lake.read(version("d1", at - 1)).collect_schema()
@@ -191,7 +191,7 @@ def test_stored_files_keep_their_names_and_are_found_by_them(lake: Lake, tmp_pat
     files = lake.store_files("models/lid", folder)
     assert files["path"].to_list() == ["config.json", "weights/a.bin"]
     staged = stage(lake.table_dir("models/lid"), files, column=None, partition="")
-    at = lake.commit("models/lid", FILES, [staged], column=None, partition="")
+    at = lake.commit("models/lid", FILES, [staged], column=None, partitions=[""])
     source = InputVersion(asset="models/lid", data_version="any", storage_version=at)
     stored = lake.stored_file(source, "weights/a.bin")
     assert stored.read_bytes() == b"\x00\x01" and file_sha256(stored) == checksum
