@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ _WIDTH: Final = 7.2
 _DPI: Final = 90
 _BLUE: Final = "#3b6fb6"
 _RED: Final = "#c0392b"
+_LAYERS: Final = (_BLUE, "#d98880", "#e67e22", "#27ae60")
 
 
 def _axes(title: str, height: float) -> "tuple[Figure, Axes]":
@@ -82,3 +84,65 @@ def lines(
     if len(series) > 1:
         axes.legend(fontsize=8)
     return _png(figure)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What `distributions` draws in one panel: documents a bin in stacked layers, and values marked by a line."""
+
+    name: str
+    edges: Sequence[float]  # one more than there are bins
+    layers: Mapping[str, Sequence[float]]  # at most four
+    bounds: Mapping[str, float]  # in force
+    tried: Mapping[str, float]  # instead of them
+    log: bool = False
+
+
+def distributions(panels: Sequence[Distribution], *, title: str, x: str) -> bytes:
+    """Draw one distribution a panel, one below the other on the same axis, with the share of documents up to a value."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_WIDTH * 1.15, 1.0 + 2.3 * len(panels)), dpi=_DPI * 1.3, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    for axes, panel in zip(figure.subplots(len(panels), 1, squeeze=False).flat, panels, strict=True):
+        _distribution(axes, panel)
+    axes.set_xlabel(x, fontsize=8)
+    return _png(figure)
+
+
+def _distribution(axes: "Axes", panel: Distribution) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    below = [0.0] * (len(panel.edges) - 1)
+    for colour, (name, counts) in zip(_LAYERS, panel.layers.items(), strict=False):
+        above = [low + count for low, count in zip(below, counts, strict=True)]
+        if sum(counts):
+            label = f"{name}: {sum(counts):,.0f}"
+            axes.stairs(above, panel.edges, baseline=below, fill=True, color=colour, label=label)
+        below = above
+    for marks, colour, style in ((panel.bounds, _RED, "-"), (panel.tried, "black", "--")):
+        for label, value in marks.items():
+            axes.axvline(value, color=colour, linestyle=style, label=label)
+    total = sum(below) or 1.0
+    reached = [sum(below[: place + 1]) / total for place in range(len(below))]
+    share = axes.twinx()
+    share.plot(panel.edges[1:], reached, color="#555555", linewidth=0.9, alpha=0.8)
+    share.set_ylim(0, 1.02)
+    share.yaxis.set_major_formatter(PercentFormatter(1.0))
+    share.set_ylabel("share up to the value", fontsize=7)
+    axes.set_ylabel("documents", fontsize=8)
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_ylim(0, max([1.0, *below]) * 2)
+    if panel.log:
+        axes.set_xscale("log")
+    axes.set_xlim(panel.edges[0], panel.edges[-1])
+    axes.set_title(panel.name, fontsize=9, loc="left")
+    for one in (axes, share):
+        one.tick_params(labelsize=7)
+        one.spines[["top"]].set_visible(False)
+    axes.legend(
+        fontsize=7, loc="lower right", bbox_to_anchor=(1, 1), ncols=6, frameon=False, borderaxespad=0.2
+    )

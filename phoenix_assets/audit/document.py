@@ -86,7 +86,7 @@ def _twins(lake: Lake, ledger: LineageLedger, doc_id: str) -> list[dict[str, Any
     for stored in _heads(lake, ledger, "dedup/"):
         rows = lake.read(stored.as_input()).filter(pl.col("duplicate_of") == doc_id)
         found += (
-            rows.select("doc_id", "source", "delivery", "kind", "similarity")
+            rows.select("doc_id", "source", "delivery", "granularity", "similarity")
             .sort("doc_id")
             .collect()
             .to_dicts()

@@ -53,7 +53,7 @@ def document_text(audit: dict[str, Any]) -> str:
             f"duplicate of {survivor['doc_id']}: {survivor.get('delivery', '')} {survivor.get('locator', '')}"
         )
     lines += [
-        f"also present as {twin['doc_id']} in {twin['source']}/{twin['delivery']} ({twin['kind']}, "
+        f"also present as {twin['doc_id']} in {twin['source']}/{twin['delivery']} ({twin['granularity']}, "
         f"similarity {twin['similarity']:.2f})"
         for twin in audit["twins"]
     ]

@@ -36,7 +36,7 @@ def test_a_filtered_document_tells_the_rule_that_dropped_it_and_every_rules_valu
     assert (fate["kept"], fate["drop_reason"]) == (False, row["drop_reason"])
     rules = {rule["rule"]: rule for rule in fate["rules"]}
     assert rules[row["drop_reason"]]["holds"] is False
-    assert len(rules) == len(row["rules_name"]) == 9
+    assert len(rules) == len(row["rules_name"]) >= 9
     assert found["mixtures"] == [] and found["training"] == []
     text = document_text(found)
     assert f"DROPPED: {row['drop_reason']}" in text and "FAIL" in text
@@ -51,7 +51,7 @@ def test_a_duplicate_names_its_survivor_and_the_survivor_its_duplicate(home) -> 
     survivor = audit(home, row["duplicate_of"])
     assert [stage["stage"] for stage in survivor["stages"]] == STAGES
     twins = {twin["doc_id"]: twin for twin in survivor["twins"]}
-    assert twins[row["doc_id"]]["kind"] == "exact"
+    assert twins[row["doc_id"]]["granularity"] == "exact"
     assert f"duplicate of {row['duplicate_of']}" in document_text(found)
     assert f"also present as {row['doc_id']}" in document_text(survivor)
 
