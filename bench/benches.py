@@ -8,13 +8,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from bench.harness import ROOT, Contestant, Measurement, Result, measure, run_once, share, throughput
+from bench.harness import (
+    ROOT,
+    Contestant,
+    Measurement,
+    MeasurementError,
+    Result,
+    measure,
+    run_once,
+    share,
+    throughput,
+)
 
 LANGUAGES: Final = ("en", "zh")
 LOCK: Final = ROOT / "bench" / "requirements-peers.lock"
 SIMILAR: Final = 0.8  # injected pairs at least this similar count for recall
 DEDUP_GROUP: Final = "general"
 BARE_MODELS: Final = "bare fastText + KenLM calls"
+C_LOOPS: Final = "C loops (gcc -O3)"
 
 
 @dataclass(frozen=True)
@@ -97,16 +108,59 @@ def minhash_dedup(setting: Setting) -> Outcome:
     return Outcome(results, remarks)
 
 
+def kernels(setting: Setting) -> Outcome:
+    """Compare the hot kernels of the text rules with C loops of the same algorithms; the values must be equal."""
+    from bench.ours.kernels import KERNELS
+
+    contestants = [_ours("kernels"), replace(_ours("kernels_c"), name=C_LOOPS)]
+    results = []
+    for lang in setting.languages:
+        for kernel in KERNELS:
+            params = _params(setting, lang) | {"kernel": kernel}
+            ours, loops = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
+            if ours.report["values"] != loops.report["values"]:
+                raise MeasurementError(
+                    f"{kernel}, {lang}: the C loops have other values; do the same in both"
+                )
+            results.append(throughput("kernels", f"{kernel}, {lang}", C_LOOPS, ours, loops))
+    return Outcome(results, [])
+
+
+def filtered_stage(setting: Setting) -> Outcome:
+    """Compare the whole filtered stage, models and ledger included, with the same filters of other tools."""
+    models = _models(setting)
+    results, remarks = [], []
+    for lang in setting.languages:
+        contestants = [
+            _ours("filtered_stage"),
+            _peer(setting, "py-data-juicer", "data_juicer_stage"),
+            _peer(setting, "datatrove", "datatrove_stage"),
+        ]
+        params = (
+            _params(setting, lang)
+            | models
+            | {
+                "lists": str(setting.folder / "lists"),
+                "models": str(setting.folder / "peer_models"),
+                **_rule_parameters(),
+            }
+        )
+        _write_word_lists(setting.folder)
+        ours, *others = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
+        subject = f"filtered stage, {lang}"
+        for contestant, theirs in zip(contestants[1:], others, strict=True):
+            results.append(throughput("filtered_stage", subject, contestant.name, ours, theirs))
+        kept = ", ".join(
+            f"{contestant.name} {measured.report['kept']:.1%}"
+            for contestant, measured in zip(contestants, (ours, *others), strict=True)
+        )
+        remarks.append(f"{subject}: documents kept: {kept}")
+    return Outcome(results, remarks)
+
+
 def funnel(setting: Setting) -> Outcome:
     """Compare the whole funnel with nothing but the calls of fastText and KenLM that it makes."""
-    from bench.models import language_identification, perplexity_models
-
-    folder = setting.folder / "models"
-    kenlm = perplexity_models(setting.home, setting.reference, setting.languages, folder)
-    models = {
-        "lid": str(language_identification(setting.home)),
-        "kenlm": {lang: str(path) for lang, path in kenlm.items()},
-    }
+    models = _models(setting)
     results, remarks = [], []
     for lang in setting.languages:
         contestants = [_ours("funnel"), replace(_ours("funnel_models"), name=BARE_MODELS)]
@@ -120,8 +174,29 @@ def funnel(setting: Setting) -> Outcome:
     return Outcome(results, remarks)
 
 
+def warc_to_text(setting: Setting) -> Outcome:
+    """Compare the reading of WARC files, pages to main text, with warcio and trafilatura as datatrove uses them."""
+    from bench.pages import build
+
+    results = []
+    for lang, files in build(setting.home / "cache" / "archives", setting.folder / "pages").items():
+        contestants = [
+            _ours("warc_to_text"),
+            _peer(setting, "trafilatura", "warcio_trafilatura", remark="with warcio"),
+        ]
+        params = {"warc": str(files.warc), "gold": str(files.gold), "lang": lang}
+        ours, theirs = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
+        subject = f"web pages, {lang}"
+        results.append(throughput("warc_to_text", subject, contestants[1].name, ours, theirs))
+        results.append(share("warc_to_text", subject, contestants[1].name, "token_f1", ours, theirs))
+    return Outcome(results, [])
+
+
 BENCHES: Final[Mapping[str, Bench]] = {
+    "warc_to_text": warc_to_text,
     "text_rules": text_rules,
+    "kernels": kernels,
+    "filtered_stage": filtered_stage,
     "funnel": funnel,
     "minhash_dedup": minhash_dedup,
 }
@@ -151,8 +226,20 @@ def _params(setting: Setting, lang: str) -> dict[str, Any]:
     return {"documents": str(setting.documents), "lang": lang}
 
 
+def _models(setting: Setting) -> dict[str, Any]:
+    """Return where the models are: fastText's as `lid`, KenLM's by language as `kenlm`."""
+    from bench.models import language_identification, perplexity_models
+
+    folder = setting.folder / "models"
+    kenlm = perplexity_models(setting.home, setting.reference, setting.languages, folder)
+    return {
+        "lid": str(language_identification(setting.home)),
+        "kenlm": {lang: str(path) for lang, path in kenlm.items()},
+    }
+
+
 def _rule_parameters() -> dict[str, Any]:
-    from phoenix_assets.clean.config import load_profile
+    from phoenix_assets.clean.profiles import load_profile
 
     parameters = load_profile("default").parameters
     return {"char_ngram": parameters.character_ngram, "word_ngram": parameters.word_ngram}

@@ -151,9 +151,12 @@ def share(bench: str, subject: str, peer: str, metric: str, ours: Measurement, t
 
 
 def write_results(results: Sequence[Result], path: Path) -> None:
-    """Write the rows as a JSON list, replacing the file at `path` whole."""
+    """Write the rows as a JSON list; the rows that other benches have in the file at `path` stay."""
+    benches = {row.bench for row in results}
+    stored = json.loads(path.read_text("utf-8")) if path.exists() else []
+    rows = [row for row in stored if row["bench"] not in benches] + [asdict(row) for row in results]
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps([asdict(row) for row in results], indent=1) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
 
 

@@ -10,8 +10,8 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
     """Read the documents, load models and word lists, compile the kernels."""
     import polars as pl
 
-    from phoenix_assets.clean.config import load_profile
     from phoenix_assets.clean.funnel import FunnelModels
+    from phoenix_assets.clean.profiles import load_profile
 
     texts = read_texts(params["documents"], params["lang"])
     kenlm = {lang: Path(path) for lang, path in params["kenlm"].items()}

@@ -10,7 +10,7 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
     import polars as pl
 
     from phoenix_assets.clean import wordlists
-    from phoenix_assets.clean.config import load_profile
+    from phoenix_assets.clean.profiles import load_profile
 
     parameters = load_profile("default").parameters
     texts = pl.Series(read_texts(params["documents"], params["lang"]))

@@ -27,8 +27,7 @@ OTHER_SPACE = re.compile(r"[^\S \t\n]")
 
 def prepare(params: dict[str, Any]) -> dict[str, Any]:
     """Read the documents and build the six operators, with models and lists from local folders only."""
-    os.environ["DATA_JUICER_EXTERNAL_MODELS_HOME"] = params["models"]
-    _stay_offline()
+    use_local_models(params)
     from data_juicer.ops.filter import (
         CharacterRepetitionFilter,
         FlaggedWordFilter,
@@ -113,7 +112,9 @@ def _same_top(text: str, ngram: int) -> bool:
     return min(root, len(counts) - repeated) == min(root, repeated)
 
 
-def _stay_offline() -> None:
+def use_local_models(params: dict[str, Any]) -> None:
+    """Make the package, before its first import, look for models in a folder and install nothing."""
+    os.environ["DATA_JUICER_EXTERNAL_MODELS_HOME"] = params["models"]
     from data_juicer.utils.lazy_loader import LazyLoader
 
     def refuse(cls: type, package: str, *_: Any) -> None:

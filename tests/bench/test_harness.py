@@ -85,5 +85,18 @@ def test_rows_have_the_fields_that_readers_expect(squares, tmp_path):
     assert written[1] == Result("sums", "squares", "itself", "recall", "share", 0.5, 0.5, 1.0, 2).__dict__
 
 
+def test_a_bench_leaves_the_rows_of_others_in_the_file(tmp_path):
+    def row(bench, ours):
+        return Result(bench, "squares", "itself", "recall", "share", ours, 0.5, 2 * ours, 1)
+
+    path = tmp_path / "results.json"
+    write_results([row("first", 0.5), row("second", 0.5)], path)
+    write_results([row("first", 0.25)], path)
+    assert {(stored["bench"], stored["ours"]) for stored in json.loads(path.read_text())} == {
+        ("first", 0.25),
+        ("second", 0.5),
+    }
+
+
 def test_results_go_beside_the_benchmarks():
     assert RESULTS.parts[-2:] == ("bench", "results.json")
