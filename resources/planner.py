@@ -162,7 +162,9 @@ class Planner:
                         (name, *version)
                         for name in self._parents(item.asset)
                         if name not in made_here
-                        for version in self._versions(name, self._read_partition(name, item.asset, item.partition))
+                        for version in self._versions(
+                            name, self._read_partition(name, item.asset, item.partition)
+                        )
                     ),
                 }
                 for item in items
@@ -228,9 +230,7 @@ class Planner:
         return self._heads.get(asset, {})
 
     def _parents(self, asset: str) -> list[str]:
-        return sorted(
-            key.to_user_string() for key in self.graph.get(AssetKey(asset.split("/"))).parent_keys
-        )
+        return sorted(key.to_user_string() for key in self.graph.get(AssetKey(asset.split("/"))).parent_keys)
 
     def _partitions(self, key: AssetKey) -> list[str]:
         definition = self.graph.get(key).partitions_def

@@ -31,9 +31,7 @@ def in_progress(instance: DagsterInstance, graph: AssetGraph) -> set[Place]:
     return busy
 
 
-def _places(
-    instance: DagsterInstance, graph: AssetGraph, key: AssetKey, partition: str | None
-) -> set[Place]:
+def _places(instance: DagsterInstance, graph: AssetGraph, key: AssetKey, partition: str | None) -> set[Place]:
     asset = key.to_user_string()
     definition = graph.get(key).partitions_def if graph.has(key) else None
     if definition is None:

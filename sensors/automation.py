@@ -27,7 +27,9 @@ def automation_sensor() -> dg.SensorDefinition:
     def automation(context: dg.SensorEvaluationContext, phoenix: Phoenix) -> dg.SensorResult:
         assert context.repository_def is not None  # noqa: S101 - the code server always has one
         planner = Planner(context.repository_def, phoenix.ledger, context.instance)
-        return dg.SensorResult(run_requests=[_request(batch) for batch in due(planner)[: settings.runs_per_tick]])
+        return dg.SensorResult(
+            run_requests=[_request(batch) for batch in due(planner)[: settings.runs_per_tick]]
+        )
 
     return automation
 

@@ -109,4 +109,21 @@ def test_only_raw_data_and_training_wait_for_somebody_to_ask() -> None:
         if spec.tags[AUTOMATION_TAG] == Automation.ON_REQUEST
     }
     assert on_request
-    assert {key for key in on_request if not (key.startswith("train/") or key.endswith("/raw"))} == set()
+    assert {
+        key for key in on_request if not (key.startswith("train/") or key.endswith(("/raw", "/downloaded")))
+    } == set()
+
+
+def test_code_versions_are_the_same_in_every_process() -> None:
+    show = (
+        "from phoenix_assets.definitions import defs\n"
+        "print(sorted((s.key.to_user_string(), s.code_version) for a in defs.assets for s in a.specs))"
+    )
+    shown = {
+        subprocess.run(
+            [sys.executable, "-c", show],
+            cwd=REPOSITORY, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(shown) == 1

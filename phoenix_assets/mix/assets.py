@@ -90,7 +90,9 @@ def _output(build: Build, selection: pl.DataFrame, chosen: pl.DataFrame) -> Shar
     reasons = ledger.filter(~pl.col("kept")).group_by("drop_reason").len().sort("drop_reason")
     return ShardOutput(
         documents=(build.stage(chosen),),
-        ledger=(build.stage_side(SideTable.LEDGER, ledger.match_to_schema(LEDGER)),),
+        ledger=(
+            build.stage_side(SideTable.LEDGER, ledger.match_to_schema(LEDGER, missing_columns="insert")),
+        ),
         reasons=dict(reasons.iter_rows()),
     )
 

@@ -29,7 +29,7 @@ def test_a_new_delivery_flows_through_its_own_partitions_and_nothing_else_reruns
             f"{SOURCE}/{stage}[{DELIVERY}]"
             for stage in ("raw", "extracted", "normalized", "filtered", "signatures")
         ),
-        "dedup/book/index",
+        *(f"dedup/book/{granularity}" for granularity in ("url", "exact", "near")),
         *(f"{SOURCE}/{stage}[{DELIVERY}]" for stage in ("deduped", "tagged")),
         "mix/v3",
         "tokens/v3",

@@ -35,7 +35,7 @@ def page() -> Iterator[Page]:
         pytest.skip(f"{CHROMIUM} is not installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page = browser.new_page(viewport={"width": 1600, "height": 1400})
         page.set_default_timeout(WAIT_MS)
         yield page
         browser.close()
@@ -55,8 +55,8 @@ def test_the_asset_graph_renders_by_source_and_a_source_opens_into_its_chain(
 
 
 def test_the_chain_of_a_source_renders(dagster: Any, page: Page, screenshots: Path) -> None:
-    page.goto(f"{dagster.url}/assets/cc/tagged?view=lineage&lineageScope=upstream&lineageDepth=6")
-    for asset in ("raw", "extracted", "normalized", "filtered", "deduped", "tagged", "kenlm_zh", "quality"):
+    page.goto(f"{dagster.url}/assets/cc/filtered?view=lineage&lineageScope=upstream&lineageDepth=5")
+    for asset in ("raw", "extracted", "normalized", "filtered", "lid", "kenlm_zh", "kenlm_en"):
         seen(page, asset).first.wait_for()
     assert is_drawn(page, screenshots / "chain.png")
 

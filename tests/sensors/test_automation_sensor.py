@@ -37,7 +37,9 @@ class Graph:
         return Phoenix(home=str(self.home), workers=1)
 
     def definitions(self) -> dg.Definitions:
-        def asset(key: str, *, all_of: tuple[str, ...] = (), same: tuple[str, ...] = (), **settings: Any) -> Any:
+        def asset(
+            key: str, *, all_of: tuple[str, ...] = (), same: tuple[str, ...] = (), **settings: Any
+        ) -> Any:
             config = {"kernel": self.kernel} if key in ("cc/filtered", "models/kenlm") else {}
             described = declared(
                 key, room="room", kernels=(), config=config, deps=[*all_of, *same], description="", **settings
@@ -242,7 +244,9 @@ def test_bytes_that_land_while_the_earlier_ones_are_read_are_read_too(made: Grap
 
     made.during["cc/filtered"] = lands
     made.land("c")
-    assert [run for run in made.work() if "cc/filtered[c]" in run] == [["cc/filtered[c]", "cc/signatures[c]"]] * 2
+    assert [run for run in made.work() if "cc/filtered[c]" in run] == [
+        ["cc/filtered[c]", "cc/signatures[c]"]
+    ] * 2
 
 
 def test_a_delivery_that_cannot_be_read_is_tried_once_and_holds_up_no_other(made: Graph) -> None:
@@ -302,7 +306,9 @@ def test_training_never_starts_by_itself(made: Graph) -> None:
 def test_the_sensor_s_requests_say_why_and_carry_the_identity_of_their_work(made: Graph) -> None:
     made.land("c")
     definitions = made.definitions()
-    context = dg.build_sensor_context(made.instance, definitions=definitions, resources={"phoenix": made.phoenix})
+    context = dg.build_sensor_context(
+        made.instance, definitions=definitions, resources={"phoenix": made.phoenix}
+    )
     result = automation_sensor()(context)
     assert isinstance(result, dg.SensorResult)
     [request] = result.run_requests or ()
