@@ -163,14 +163,19 @@ def funnel(setting: Setting) -> Outcome:
     models = _models(setting)
     results, remarks = [], []
     for lang in setting.languages:
-        contestants = [_ours("funnel"), replace(_ours("funnel_models"), name=BARE_MODELS)]
+        contestants = [
+            _ours("nine_rules"),
+            _ours("funnel"),
+            replace(_ours("funnel_models"), name=BARE_MODELS),
+        ]
         params = _params(setting, lang) | models
-        ours, bare = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
-        results.append(throughput("funnel", f"whole funnel, {lang}", BARE_MODELS, ours, bare))
-        remarks.append(
-            f"whole funnel, {lang}: {ours.cpu_s / bare.cpu_s:.2f} times the cost of its models' "
-            f"{bare.report['calls']} calls; keeps {ours.report['kept']:.1%}"
-        )
+        *both, bare = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
+        for name, ours in zip(("nine rules", "nine rules and safety labels"), both, strict=True):
+            results.append(throughput("funnel", f"{name}, {lang}", BARE_MODELS, ours, bare))
+            remarks.append(
+                f"{name}, {lang}: {ours.cpu_s / bare.cpu_s:.2f} times the cost of the models' "
+                f"{bare.report['calls']} calls; keeps {ours.report['kept']:.1%}"
+            )
     return Outcome(results, remarks)
 
 

@@ -33,8 +33,8 @@ _IN_FLIGHT_ON_A_CLUSTER: Final = 10_000  # an autoscaler sees the demand; the sc
 _OBJECT_STORE_BYTES: Final = 100 << 20  # results are lists of staged files; what is more goes to disk
 _JOB: Final = {"logging_level": logging.ERROR, "runtime_env": {"env_vars": ONE_THREAD}}
 _OF_EVERY_DRIVER: Final = {
-    "RAY_task_oom_retries": str(_TRIES_MORE)
-}  # else a shard too large is tried for ever
+    "RAY_task_oom_retries": str(_TRIES_MORE),  # else a shard too large is tried for ever
+}
 _OF_OUR_CLUSTER: Final = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # loopback only: `_node_ip_address` would be turned into a public one
     "RAY_AUTH_MODE": "token",
@@ -143,9 +143,11 @@ def _start(ray: Any, workers: int, folder: Path) -> None:
 def _sigterm_as_it_is() -> Iterator[None]:
     """Keep the process's own answer to SIGTERM, which Ray replaces: Dagster ends a run by it."""
     answer = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread() and answer is not None:
-        signal.signal(signal.SIGTERM, answer)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and answer is not None:
+            signal.signal(signal.SIGTERM, answer)
 
 
 def _apply(function: Callable[[ShardT], ResultT], shard: ShardT) -> ResultT:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -78,11 +79,12 @@ def identify(texts: Codepoints | pl.Series, model: Any, config: LanguageParamete
     points = texts if isinstance(texts, Codepoints) else codepoints(texts)
     pieces = cut_pieces(points, config)
     labels, probabilities = model.f.multilinePredict(pieces.texts.to_list(), 1, 0.0, "strict")
-    names = [label[0].removeprefix(LABEL_PREFIX) if label else "" for label in labels]
-    codes = sorted(set(names))
-    numbers = {code: number for number, code in enumerate(codes)}
+    names = [label[0] if label else "" for label in labels]
+    known = sorted(set(names))
+    codes = [name.removeprefix(LABEL_PREFIX) for name in known]
+    numbers = {name: number for number, name in enumerate(known)}
     label = np.fromiter(map(numbers.__getitem__, names), np.int64, len(names))
-    probability = np.array([p.item() if len(p) else 0.0 for p in probabilities], np.float64).clip(0.0, 1.0)
+    probability = _first(probabilities).clip(0.0, 1.0)
     best = np.full(len(points), -1, np.int64)
     score = np.zeros(len(points), np.float64)
     _vote(
@@ -91,6 +93,13 @@ def identify(texts: Codepoints | pl.Series, model: Any, config: LanguageParamete
     # The last one is for texts that had nothing to read: `best` is -1 there.
     lang = pl.Series("lang", [*codes, ""], dtype=pl.String).gather(np.where(best < 0, len(codes), best))
     return pl.DataFrame([lang, pl.Series("lang_score", score)])
+
+
+def _first(probabilities: Sequence[Floats]) -> Floats:
+    """Return the first value of each array, 0 of an empty one."""
+    if all(map(len, probabilities)):
+        return np.concatenate(probabilities).astype(np.float64) if len(probabilities) else np.empty(0)
+    return np.array([float(p[0]) if len(p) else 0.0 for p in probabilities], np.float64)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Safety labels: matches of word lists, by level, and which level names the document's label.
 
-All lists are one trie (`_Matcher`) that is walked from every pair of characters with which a term can begin. Latin terms match as
+All lists are one trie (`_Matcher`) that is walked from every three characters with which a term can begin. Latin terms match as
 whole words, in any case. Chinese terms match where jieba's dictionary cuts: 口交 is no match in 路口交通. Texts are cut
 only if they have a candidate. A level's value is the share of characters in its matches; below the level's
 `minimum_matches` it is 0. The label is the first level, in the order of `SAFETY`, whose rule fails.
@@ -33,9 +33,9 @@ KERNEL_VERSION: Final = "1"
 LEVELS: Final = tuple(SAFETY)
 LANGUAGES: Final = ("zh", "en")
 ASCII: Final = 128
-PAIR_BITS: Final = 16
+OPENING_BITS: Final = 18
 SHORTEST: Final = 2  # characters of a term
-NOTHING, LATIN_TERMS, CHINESE_TERMS = 0, 1, 2
+ALPHANUMERIC, BEGINS = 1, 2  # bits: of a word in ASCII; a term begins with this character, in either case
 _LISTS: Final = TypeAdapter(dict[Rule, SafetyList])
 
 
@@ -48,11 +48,12 @@ class _Matcher:
     child: npt.NDArray[np.int32]
     sibling: npt.NDArray[np.int32]
     level: npt.NDArray[np.int8]
-    pairs: Flags  # by `_pair` of two characters: false where no term begins with them
+    openings: Flags  # by `_opening` of three characters (of two and 0): false where no term begins with them
+    traits: npt.NDArray[np.uint8]  # by character: ALPHANUMERIC, BEGINS
 
     def arrays(self) -> tuple[Any, ...]:
         """Return the arrays as the kernels take them."""
-        return self.roots, self.character, self.child, self.sibling, self.level, self.pairs
+        return self.roots, self.character, self.child, self.sibling, self.level, self.openings, self.traits
 
 
 def safety_values(texts: Codepoints, profile: FilterProfile) -> pl.DataFrame:
@@ -137,19 +138,29 @@ def _linked(children: list[dict[int, int]], characters: list[int], levels: list[
         for first, second in pairwise([*below.values(), 0]):
             sibling[first] = second
         child[node] = next(iter(below.values()), 0)
-    pairs = np.zeros(1 << PAIR_BITS, np.bool_)
+    openings = np.zeros(1 << OPENING_BITS, np.bool_)
     for c, node in children[0].items():
         roots[c] = node
-        pairs[[_pair(c, second) for second in children[node]]] = True
-    return _Matcher(roots, np.array(characters, np.uint32), child, sibling, np.array(levels, np.int8), pairs)
+        for second, longer in children[node].items():
+            thirds = [*children[longer], *([0] if levels[longer] >= 0 else [])]
+            openings[[_opening(c, second, third) for third in thirds]] = True
+    traits = np.zeros(len(roots), np.uint8)
+    traits[: len(lower_table())] |= np.where(roots[lower_table()] > 0, BEGINS, 0).astype(np.uint8)
+    traits[len(lower_table()) :] |= np.where(roots[len(lower_table()) :] > 0, BEGINS, 0).astype(np.uint8)
+    traits[:ASCII] |= np.array([ALPHANUMERIC if is_alphanumeric(c) else 0 for c in range(ASCII)], np.uint8)
+    return _Matcher(
+        roots, np.array(characters, np.uint32), child, sibling, np.array(levels, np.int8), openings, traits
+    )
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _pair(
+def _opening(
     first: Any,
     second: Any,
+    third: Any,
 ) -> Any:
-    return (np.uint32(first) * np.uint32(31) ^ np.uint32(second)) & np.uint32((1 << PAIR_BITS) - 1)
+    mixed = (np.uint32(first) * np.uint32(31) ^ np.uint32(second)) * np.uint32(0x9E3779B1) ^ np.uint32(third)
+    return mixed & np.uint32((1 << OPENING_BITS) - 1)
 
 
 @njit(cache=True, nogil=True)
@@ -162,7 +173,7 @@ def _longest_at(
     cut: bool,
 ) -> tuple[int, int]:
     """Return end and level of the longest term that begins at `i`; level -1 for none. `cut`: at `boundaries` only."""
-    roots, character, child, sibling, level, _ = matcher
+    roots, character, child, sibling, level, _, _ = matcher
     found, found_level = i, -1
     node = roots[_lowered(text[i], lower)]
     j = i
@@ -205,17 +216,24 @@ def _match_text(
     cut: bool,
     matches: Ints,
     characters: Ints,
-) -> int:
+) -> bool:
     """Count matches and their characters by level.
 
-    Without `cut`, only tell what there is to count: NOTHING, LATIN_TERMS or, among others, CHINESE_TERMS.
+    Without `cut`, give up and return False at a Chinese term: only a text that was cut tells whether it is one.
     """
-    candidates = NOTHING
-    pairs = matcher[-1]
+    openings, traits = matcher[-2], matcher[-1]
+    before = np.uint8(0)
     i = 0
-    while i < len(text):
-        begins = i + 1 < len(text) and pairs[_pair(_lowered(text[i], lower), _lowered(text[i + 1], lower))]
-        if not begins or (i > 0 and is_alphanumeric(text[i]) and is_alphanumeric(text[i - 1])):
+    while i + 1 < len(text):
+        trait = traits[text[i]]
+        begins = trait & BEGINS and not trait & before & ALPHANUMERIC
+        before = trait
+        if not begins:
+            i += 1
+            continue
+        first, second = _lowered(text[i], lower), _lowered(text[i + 1], lower)
+        third = _lowered(text[i + 2], lower) if i + 2 < len(text) else np.uint32(0)
+        if not openings[_opening(first, second, third)] and not openings[_opening(first, second, 0)]:
             i += 1
             continue
         if cut and text[i] >= ASCII and not boundaries[i]:
@@ -225,16 +243,14 @@ def _match_text(
         if level < 0:
             i += 1
             continue
-        if not cut:
-            if text[i] >= ASCII:
-                return CHINESE_TERMS
-            candidates = LATIN_TERMS
-            i = end
-            continue
+        if not cut and text[i] >= ASCII:
+            matches[:], characters[:] = 0, 0
+            return False
         matches[level] += 1
         characters[level] += end - i
         i = end
-    return candidates
+        before = traits[text[end - 1]]
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -252,14 +268,10 @@ def _match(
     scores, ends, boundaries = memory
     for row in range(len(offsets) - 1):
         text = values[offsets[row] : offsets[row + 1]]
-        candidates = _match_text(text, matcher, lower, boundaries, False, matches[:, row], characters[:, row])
-        if candidates == NOTHING:
+        if _match_text(text, matcher, lower, boundaries, False, matches[:, row], characters[:, row]):
             continue
         boundaries[: len(text) + 1] = False
         boundaries[0] = True
-        count = 0
-        if candidates == CHINESE_TERMS:
-            count = cut_words(text, entries, bitmap, singles, weights, in_run, scores, ends)
-        for k in range(count):
+        for k in range(cut_words(text, entries, bitmap, singles, weights, in_run, scores, ends)):
             boundaries[ends[k]] = True
         _match_text(text, matcher, lower, boundaries, True, matches[:, row], characters[:, row])

@@ -1,15 +1,21 @@
-"""The local engine: results in order, the same with any number of workers, and no hanging when a worker dies."""
+"""Which engine runs; and the local one: results in order, the same with any number of workers, no hanging when one dies."""
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from functools import partial
+from pathlib import Path
 
+import dagster as dg
 import pytest
 
-from phoenix_assets.errors import PhoenixError
-from resources.engine import default_workers
+from phoenix_assets.errors import ConfigError, PhoenixError
+from resources.engine import default_workers, open_engine
 from resources.local_engine import LocalEngine
+from resources.phoenix import Phoenix
+from resources.ray_engine import RayEngine
 
 
 def squared(number: int) -> int:
@@ -97,3 +103,38 @@ def test_released_workers_are_gone_and_the_next_map_has_new_ones() -> None:
     before = set(engine.map(process_id, range(4)))
     engine.release()
     assert before.isdisjoint(engine.map(process_id, range(4)))
+
+
+def test_the_environment_chooses_the_engine_and_the_resource_overrules_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PHOENIX_ENGINE", raising=False)
+    assert isinstance(open_engine("", 2, tmp_path), LocalEngine)
+    monkeypatch.setenv("PHOENIX_ENGINE", "ray")
+    monkeypatch.setenv("PHOENIX_RAY_ADDRESS", "10.0.0.7:6379")
+    chosen = open_engine("", 2, tmp_path)
+    assert isinstance(chosen, RayEngine)
+    assert (chosen.folder, chosen.address) == (tmp_path / "ray", "10.0.0.7:6379")
+    assert isinstance(Phoenix(home=str(tmp_path), engine_kind="local").engine, LocalEngine)
+
+
+def test_an_engine_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no engine is called 'dask'; choose local or ray"):
+        open_engine("dask", 2, tmp_path)
+
+
+def test_ray_is_imported_only_by_those_who_use_it() -> None:
+    program = "import sys, resources.phoenix, resources.ray_engine; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_what_an_engine_reports_is_in_the_log_of_the_run(tmp_path: Path) -> None:
+    phoenix = Phoenix(home=str(tmp_path))
+
+    @dg.asset
+    def one() -> None:
+        phoenix.engine.report("7 of 9 shards done")
+
+    instance = dg.DagsterInstance.ephemeral(tempdir=str(tmp_path))
+    result = dg.materialize([one], instance=instance)
+    assert "7 of 9 shards done" in [entry.user_message for entry in instance.all_logs(result.run_id)]
