@@ -93,7 +93,7 @@ def _present(files: Mapping[str, Path], name: str) -> Path:
     path = files.get(name)
     if path is None or not path.is_file():
         raise LineageError(
-            f"the index's file {name} is missing ({path}); it will be made again from the signatures"
+            f"the index's file {name} is missing ({path}); restore it, or remove the table to decide all anew"
         )
     return path
 
