@@ -19,6 +19,7 @@ from resources.quarantine import quarantined
 LONG_AGO = 1_700_000_000
 TEXT = "It was a bright cold day in April, and the clocks were striking thirteen."
 ANSWER = {"question": "What time is it?", "answer": TEXT}
+GZIP_MEMBER = b"\x1f\x8b\x08"
 MEGABYTE = 2**20
 
 
@@ -178,9 +179,10 @@ def test_bad_records_of_a_crawl_are_quarantined_and_the_pages_around_them_go_on(
     bomb = gzip.compress(b"<p>" + b"\0" * (64 * MEGABYTE))
     nested = b"<html><body>" + b"<div>" * 20_000 + b"deep" + b"</div>" * 20_000
     whole = many_pages()
+    within_a_record = whole.index(GZIP_MEMBER, len(whole) // 2) + 20
     files = {
         "bombs.warc.gz": warc(page(TEXT), bomb, nested, page(TEXT + " Again.")),
-        "cut.warc.gz": whole[: len(whole) // 2],
+        "cut.warc.gz": whole[:within_a_record],
         "not-a-warc.warc.gz": b"%PDF-1.7 this is something else",
     }
     deliver(landing, "cc", "d1", "warc", files)
