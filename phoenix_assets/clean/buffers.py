@@ -5,6 +5,7 @@ one array with an offset per document, so that each kernel loops over characters
 string column of offsets and bytes again. A null is an empty text.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,6 +63,16 @@ def codepoints(texts: pl.Series) -> Codepoints:
     offsets = np.zeros(len(view.offsets), np.int64)
     values = np.empty(int(view.offsets[-1] - view.offsets[0]), np.uint32)
     used: int = _decode(view.offsets, view.data, offsets, values)
+    return Codepoints(offsets, values[:used])
+
+
+def rewritten(texts: Codepoints, kernel: Callable[..., int], *settings: Any) -> Codepoints:
+    """Return what `kernel(offsets, values, *settings, new_offsets, new_values)` makes of the texts.
+
+    It fills the new arrays, in which a text may be no longer than it was, and returns the length of all together.
+    """
+    offsets, values = np.zeros_like(texts.offsets), np.empty_like(texts.values)
+    used = kernel(texts.offsets, texts.values, *settings, offsets, values)
     return Codepoints(offsets, values[:used])
 
 

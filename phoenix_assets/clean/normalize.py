@@ -18,7 +18,16 @@ import opencc
 import polars as pl
 from numba import njit
 
-from phoenix_assets.clean.buffers import Bytes, Codepoints, Ints, Points, codepoints, column, write_codepoint
+from phoenix_assets.clean.buffers import (
+    Bytes,
+    Codepoints,
+    Ints,
+    Points,
+    codepoints,
+    column,
+    rewritten,
+    write_codepoint,
+)
 from phoenix_assets.clean.characters import LINE_END, UNICODE_SIZE, character_table
 from phoenix_assets.clean.config import NormalizeConfig
 from phoenix_assets.clean.punctuation import unify_punctuation
@@ -168,15 +177,11 @@ def _word_classes() -> Bytes:
 
 
 def _mapped(points: Codepoints, table: Points) -> Codepoints:
-    offsets, values = np.zeros_like(points.offsets), np.empty_like(points.values)
-    used = _map(points.offsets, points.values, table, offsets, values)
-    return Codepoints(offsets, values[:used])
+    return rewritten(points, _map, table)
 
 
 def _without(points: Codepoints, classes: Bytes, kind: int, longest: int) -> Codepoints:
-    offsets, values = np.zeros_like(points.offsets), np.empty_like(points.values)
-    used = _drop_runs(points.offsets, points.values, classes, kind, longest, offsets, values)
-    return Codepoints(offsets, values[:used])
+    return rewritten(points, _drop_runs, classes, kind, longest)
 
 
 @njit(cache=True, nogil=True)

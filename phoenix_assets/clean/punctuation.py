@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from phoenix_assets.clean.buffers import Bytes, Codepoints, Ints, Points
+from phoenix_assets.clean.buffers import Bytes, Codepoints, Ints, Points, rewritten
 from phoenix_assets.clean.characters import LINE_END, character_table
 from phoenix_assets.clean.regions import PROSE, regions
 
@@ -44,9 +44,7 @@ OPENING, CLOSING = 0x28, 0x29
 
 def unify_punctuation(texts: Codepoints) -> Codepoints:
     """Return the texts with their punctuation unified."""
-    offsets, values = np.zeros_like(texts.offsets), np.empty_like(texts.values)
-    used = _unify(texts.offsets, texts.values, regions(texts), _classes(), offsets, values)
-    return Codepoints(offsets, values[:used])
+    return rewritten(texts, _unify, regions(texts), _classes())
 
 
 @cache

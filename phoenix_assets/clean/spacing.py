@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from phoenix_assets.clean.buffers import Codepoints, Ints, Points
+from phoenix_assets.clean.buffers import Codepoints, Ints, Points, rewritten
 from phoenix_assets.clean.characters import LINE_END
 from phoenix_assets.clean.regions import SPACE, TAB, fence_at, fenced_until
 
@@ -14,9 +14,7 @@ KERNEL_VERSION: Final = "1"
 
 def collapsed(points: Codepoints, keep_layout: bool) -> Codepoints:
     """Return the texts with runs of spaces and tabs, and of blank lines, collapsed as `collapse_spaces` says."""
-    offsets, values = np.zeros_like(points.offsets), np.empty_like(points.values)
-    used = _collapse(points.offsets, points.values, keep_layout, offsets, values)
-    return Codepoints(offsets, values[:used])
+    return rewritten(points, _collapse, keep_layout)
 
 
 @njit(cache=True, nogil=True)
