@@ -4,7 +4,6 @@ A new version reads the index's files of the last one, updates them to the deliv
 of the deliveries that this touched; all other partitions and files stay as they are.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from phoenix_assets.config import digest
 from phoenix_assets.content_hash import ContentHash, content_hash
 from phoenix_assets.dedup import store
 from phoenix_assets.dedup.candidates import DeliveryInput, Sorting
-from phoenix_assets.dedup.config import DedupConfig, GroupConfig
-from phoenix_assets.dedup.granularity import Granularity, bands, block, least
+from phoenix_assets.dedup.config import DedupConfig, Granularity, GroupConfig
+from phoenix_assets.dedup.granularity import bands, block, least
 from phoenix_assets.dedup.index import Index
 from phoenix_assets.dedup.stages import DECISION, decision_rows
 from phoenix_assets.dedup.store import Stored
@@ -54,7 +53,8 @@ def decide(
         group.compared, dedup.index.segment_documents, threads,
     )  # fmt: skip
     earlier = _earlier(build)
-    files = {} if earlier is None else index_files(build.lake, earlier)
+    rows = pl.DataFrame(schema=FILES) if earlier is None else _file_rows(build.lake, earlier)
+    files = _paths(build.lake, build.asset, rows)
     stored = Stored(empty()) if earlier is None else store.load(files, empty)
     sorting = Sorting(dedup.index.sort_memory, folder / "sorting", dedup.index.block_documents)
     as_block = partial(block, granularity=granularity, group=group, signature=dedup.signature)
@@ -63,14 +63,19 @@ def decide(
     )
     stored.known = done.known
     staged = _stage_decisions(build, granularity, stored, done.affected)
-    return _commit(build, stored, staged, done, files, earlier)
+    names = store.save(stored, files)
+    return _commit(build, stored, staged, done, rows.filter(pl.col("path").is_in(sorted(names))), earlier)
 
 
-def index_files(lake: Lake, stored: StoredRecord) -> dict[str, Path]:
-    """Return the files of an index by name."""
-    table = stored.record.side_tables[SideTable.FILES]
-    rows = lake.read(table).select("path", "stored_at").collect()
-    return {name: lake.table_dir(table.asset) / place for name, place in rows.iter_rows()}
+def _file_rows(lake: Lake, stored: StoredRecord) -> pl.DataFrame:
+    """Return the FILES rows of an index."""
+    return lake.read(stored.record.side_tables[SideTable.FILES]).collect()
+
+
+def _paths(lake: Lake, asset: str, rows: pl.DataFrame) -> dict[str, Path]:
+    """Return where the files of an index are, by name."""
+    folder = lake.table_dir(f"{SideTable.FILES.value}/{asset}")
+    return {name: folder / place for name, place in rows.select("path", "stored_at").iter_rows()}
 
 
 def _earlier(build: Build) -> StoredRecord | None:
@@ -91,7 +96,7 @@ def _current(build: Build, before: str | None, dedup: DedupConfig) -> list[Deliv
     decisions: dict[str, list[Path]] = {}
     if before is not None:
         [stored] = build.ledger.records_of([build.input(before)])
-        contents = store.contents(index_files(build.lake, stored))
+        contents = store.contents(_paths(build.lake, before, _file_rows(build.lake, stored)))
         for shard in build.lake.shards(build.input(before)):
             decisions.setdefault(shard.partition, []).append(shard.path)
     current = []
@@ -118,13 +123,13 @@ def _stage_decisions(
     staged = []
     stored.contents += [ContentHash()] * (len(stored.known) - len(stored.contents))
     for number in affected:
-        known = stored.known[number]
         stored.contents[number] = ContentHash()
-        for numbers in stored.index.numbers_by_segment(number):
-            rows = decision_rows(stored.index.decisions(numbers), granularity, known.source, known.delivery)
-            file = build.stage(rows, partition=origin(known.source, known.delivery))
-            stored.contents[number] += file.content
-            staged.append(file)
+    for number, numbers in stored.index.by_delivery(affected):
+        known = stored.known[number]
+        rows = decision_rows(stored.index.decisions(numbers), granularity, known.source, known.delivery)
+        file = build.stage(rows, partition=origin(known.source, known.delivery))
+        stored.contents[number] += file.content
+        staged.append(file)
     return staged
 
 
@@ -133,22 +138,16 @@ def _commit(
     stored: Stored,
     staged: list[StagedFile],
     done: Update,
-    files: Mapping[str, Path],
+    inherited: pl.DataFrame,
     earlier: StoredRecord | None,
 ) -> StoredRecord:
-    names = store.save(stored, files)
-    table = build.side_asset(SideTable.FILES)
-    added = build.lake.store_files(table, stored.index.folder)
-    kept = names - set(added["path"])
-    if earlier is not None:
-        before = build.lake.read(earlier.record.side_tables[SideTable.FILES])
-        added = pl.concat([before.filter(pl.col("path").is_in(sorted(kept))).collect(), added])
-    documents = stored.content.rows
+    added = build.lake.store_files(build.side_asset(SideTable.FILES), stored.index.folder)
+    files = pl.concat([inherited.join(added, on="path", how="anti"), added])
     return build.commit(
         DECISION,
         staged,
         counts={
-            "rows_out": documents,
+            "rows_out": stored.content.rows,
             "duplicates": stored.index.duplicates,
             "added": done.added,
             "removed": done.removed,
@@ -157,7 +156,7 @@ def _commit(
         },
         side_tables={
             SideTable.FILES: build.commit_side(
-                SideTable.FILES, FILES, [build.stage_side(SideTable.FILES, added)]
+                SideTable.FILES, FILES, [build.stage_side(SideTable.FILES, files)]
             )
         },
         partitions=[origin(*stored.known[number].name) for number in done.affected],

@@ -1,5 +1,7 @@
-"""Our near-duplicate clusters, from texts to labels: signatures, banding with verified pairs, components."""
+"""Our near-duplicates, from texts to decisions: signatures, and the index that the dedup group keeps on disk."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from bench.documents import read, recall
@@ -16,6 +18,7 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
     documents = read(params["documents"], params["lang"])
     state = {
         "signature": config.signature,
+        "index": config.index,
         "group": config.groups[params["group"]],
         "read": documents,
         "texts": pl.Series(documents.texts),
@@ -26,15 +29,37 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(state: dict[str, Any]) -> list[int]:
-    """Return a cluster label for each document."""
-    from phoenix_assets.dedup import components, lsh, minhash
+    """Return for each document the number of the one that it stands behind."""
+    import numpy as np
+    import polars as pl
 
-    group = state["group"]
-    signatures = minhash.signatures(state["texts"], state["signature"])
-    edges = lsh.edges(
-        signatures, bands=group.bands, rows=group.rows, threshold=group.threshold, compared=group.compared
+    from phoenix_assets.dedup import granularity, minhash
+    from phoenix_assets.dedup.config import Granularity
+    from phoenix_assets.dedup.index import Index
+
+    group, signature, settings = state["group"], state["signature"], state["index"]
+    texts = state["texts"]
+    documents = pl.DataFrame(
+        {
+            "doc_id": [f"{number:032x}" for number in range(len(texts))],
+            "lang": "",
+            "delivery_number": 0,
+            "print": minhash.to_binary(minhash.signatures(texts, signature)),
+        }
     )
-    return components.components(len(signatures), edges["a"].to_numpy(), edges["b"].to_numpy()).tolist()
+    with tempfile.TemporaryDirectory() as folder:
+        index = Index(
+            Path(folder),
+            granularity.bands(Granularity.NEAR, group),
+            granularity.least(Granularity.NEAR, group, signature),
+            group.compared,
+            settings.segment_documents,
+        )
+        index.add(
+            granularity.block(block, Granularity.NEAR, group, signature)
+            for block in documents.iter_slices(settings.block_documents)
+        )
+        return index.gather("survivors", np.arange(index.size)).tolist()
 
 
 def report(state: dict[str, Any], result: list[int]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import dagster as dg
 import polars as pl
 
 from phoenix_assets.config import config_dir, load
-from phoenix_assets.dedup.config import DedupConfig
+from phoenix_assets.dedup.config import DedupConfig, Granularity
 from phoenix_assets.sources import load_sources
 from resources.conservation import conservation
 from resources.declare import declared, deliveries
@@ -35,7 +35,6 @@ _DECISIONS = tuple(
         "lsh",
     )
 )
-GRANULARITIES = ("url", "exact", "near")  # in the order in which they decide
 ORIGIN = "origin"  # the column by which decisions are partitioned: source and delivery
 
 
@@ -44,15 +43,15 @@ def load_dedup() -> DedupConfig:
     return load(DedupConfig, config_dir() / "dedup.yaml").covering(load_sources())
 
 
-def index_key(group: str, granularity: str) -> str:
+def index_key(group: str, granularity: Granularity) -> str:
     """Return the asset path of a group's decisions at a granularity."""
-    return f"dedup/{group}/{granularity}"
+    return f"dedup/{group}/{granularity.value}"
 
 
 def index_assets() -> list[dg.AssetsDefinition]:
     """Return the decisions of every dedup group at every granularity."""
     dedup = load_dedup()
-    return [_index(group, granularity, dedup) for group in dedup.groups for granularity in GRANULARITIES]
+    return [_index(group, granularity, dedup) for group in dedup.groups for granularity in Granularity]
 
 
 def dedup_assets(name: str) -> list[dg.AssetsDefinition]:
@@ -93,7 +92,7 @@ def _signatures(name: str, dedup: DedupConfig) -> dg.AssetsDefinition:
     return signatures
 
 
-def _index(name: str, granularity: str, dedup: DedupConfig) -> dg.AssetsDefinition:
+def _index(name: str, granularity: Granularity, dedup: DedupConfig) -> dg.AssetsDefinition:
     group = dedup.groups[name]
     config = {
         "signature": dedup.signature.model_dump(mode="json"),
@@ -102,8 +101,7 @@ def _index(name: str, granularity: str, dedup: DedupConfig) -> dg.AssetsDefiniti
         "index": dedup.index.model_dump(mode="json", include={"segment_documents"}),
     }
     upstream = [f"{source}/signatures" for source in group.sources]
-    place = GRANULARITIES.index(granularity)
-    before = [index_key(name, GRANULARITIES[place - 1])] if place else []
+    before = [index_key(name, granularity.before)] if granularity.before else []
 
     @dg.asset(
         **declared(
@@ -113,12 +111,11 @@ def _index(name: str, granularity: str, dedup: DedupConfig) -> dg.AssetsDefiniti
             config=config,
             deps=[*upstream, *before],
             kinds=("deltalake", "numba"),
-            description=f"Which documents of {', '.join(group.sources)} are duplicates by {granularity}, and of which.",
+            description=f"Which documents of {', '.join(group.sources)} are duplicates by {granularity.value}, and of which.",
             pool=f"dedup_{name}",
         )
     )
     def index(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from phoenix_assets.dedup.granularity import Granularity
         from resources.dedup_index import decide
         from resources.engine import default_workers
 
@@ -126,7 +123,7 @@ def _index(name: str, granularity: str, dedup: DedupConfig) -> dg.AssetsDefiniti
         with phoenix.lake.scratch() as folder:
             stored = decide(
                 build,
-                Granularity(granularity),
+                granularity,
                 group,
                 dedup,
                 Path(folder),
@@ -165,7 +162,7 @@ def _sample(dropped: pl.DataFrame) -> pl.DataFrame:
 
 def _deduped(name: str, group: str) -> dg.AssetsDefinition:
     upstream = f"{name}/filtered"
-    indexes = [index_key(group, granularity) for granularity in GRANULARITIES]
+    indexes = [index_key(group, granularity) for granularity in Granularity]
 
     @dg.asset(
         **declared(

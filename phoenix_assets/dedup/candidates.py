@@ -41,13 +41,12 @@ class Sorting:
     block_documents: int
 
 
-_PRIORITY: Final = "rank, quality desc nulls last, received, source, delivery, doc_id"
 _SELECT: Final = """
-select s.doc_id, s.lang, s.quality, s.received, s.{column} as print, f.source, f.delivery, f.rank, f.number::int
-    as delivery_number
+select s.doc_id, s.lang, s.{column} as print, f.number::int as delivery_number
 from read_parquet(?, filename = true, hive_partitioning = false) s join files f on s.filename = f.path
-where not exists (select 1 from dropped d where d.doc_id = s.doc_id) {condition}
-order by {priority}
+where not exists (select 1 from dropped d where d.doc_id = s.doc_id)
+    and (f.number not in (select number from partly) or s.doc_id in (select doc_id from wanted))
+order by f.rank, s.quality desc nulls last, s.received, f.source, f.delivery, s.doc_id
 """
 
 
@@ -59,7 +58,7 @@ def candidates(
     chosen: pl.DataFrame | None = None,
     partly: Sequence[int] = (),
 ) -> Iterator[pl.DataFrame]:
-    """Yield the documents of numbered deliveries by priority: doc_id, lang, quality, print, delivery_number.
+    """Yield the documents of numbered deliveries by priority: doc_id, lang, print, delivery_number.
 
     Of the deliveries with the numbers `partly`, only the doc_ids in `chosen` come.
     """
@@ -86,22 +85,17 @@ def candidates(
                 "insert into dropped select doc_id from read_parquet(?, hive_partitioning = false) where not kept",
                 [decided],
             )
-        condition = (
-            "and (f.number not in (select number from partly) or s.doc_id in (select doc_id from wanted))"
-        )
-        query = _SELECT.format(column=column, condition=condition, priority=_PRIORITY)
-        connection.execute(query, [[path for path, *_ in paths]])
+        connection.execute(_SELECT.format(column=column), [[path for path, *_ in paths]])
         yield from _blocks(connection, sorting.block_documents)
 
 
 def _blocks(connection: duckdb.DuckDBPyConnection, size: int) -> Iterator[pl.DataFrame]:
-    waiting: list[pl.DataFrame] = []
+    """Yield the rows of the query that ran, `size` at a time, the last ones fewer."""
+    waiting = pl.DataFrame()
     for batch in connection.to_arrow_reader(size):  # type: ignore[union-attr]
-        frame = pl.DataFrame(pl.from_arrow(batch))
-        waiting.append(frame.select("doc_id", "lang", "quality", "print", "delivery_number"))
-        while sum(part.height for part in waiting) >= size:
-            joined = pl.concat(waiting)
-            yield joined.head(size)
-            waiting = [joined.slice(size)]
-    if rest := sum(part.height for part in waiting):
-        yield pl.concat(waiting, rechunk=bool(rest))
+        waiting = pl.concat([waiting, pl.DataFrame(pl.from_arrow(batch))], how="diagonal")
+        while waiting.height >= size:
+            yield waiting.head(size)
+            waiting = waiting.slice(size)
+    if waiting.height:
+        yield waiting

@@ -6,6 +6,7 @@ s^rows)^bands.
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -13,6 +14,26 @@ from pydantic import Field, model_validator
 from phoenix_assets.config import Config
 
 MAX_SHINGLE: Final = 64
+
+
+class Granularity(StrEnum):
+    """The granularities at which whole documents are compared, in the order in which they decide."""
+
+    URL = "url"
+    EXACT = "exact"
+    NEAR = "near"
+
+    @property
+    def column(self) -> str:
+        """The column of the signatures that holds the print."""
+        return {"url": "url_hash", "exact": "exact_hash", "near": "signature"}[self.value]
+
+    @property
+    def before(self) -> "Granularity | None":
+        """The granularity whose survivors this one decides on."""
+        order = list(Granularity)
+        place = order.index(self)
+        return order[place - 1] if place else None
 
 
 class ShingleConfig(Config):

@@ -5,10 +5,10 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import xxhash
 
 from phoenix_assets.dedup import shingles
+from phoenix_assets.dedup.binary import to_binary
 
 KERNEL_VERSION: Final = "1"
 
@@ -26,7 +26,6 @@ def exact_hash(text: pl.Series) -> pl.Series:
         view = folded.data
         bounds = ends.tolist()
         joined = b"".join([digest(view[start:end]) for start, end in itertools.pairwise(bounds)])
-        array = pa.Array.from_buffers(pa.binary(16), len(part), [None, pa.py_buffer(joined)])
-        column = pl.Series("exact_hash", array.cast(pa.large_binary()))
+        column = to_binary("exact_hash", np.frombuffer(joined, np.uint8).reshape(len(part), 16))
         hashes.append(pl.select(exact_hash=pl.when(pl.Series(np.diff(ends) > 0)).then(column)).to_series())
     return pl.concat(hashes, rechunk=True)

@@ -3,39 +3,18 @@
 Each has a print and keys of it (see `segments`). Documents that one granularity drops are not looked at by the next.
 """
 
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from phoenix_assets.dedup import lsh, minhash
-from phoenix_assets.dedup.config import GroupConfig, SignatureConfig
+from phoenix_assets.dedup.config import Granularity, GroupConfig, SignatureConfig
 from phoenix_assets.dedup.segments import NO_KEY, Block, Numbers
 
 KERNEL_VERSION: Final = "1"
 
 _HASH_PLACES: Final = 4  # a 128-bit hash as uint32
-
-
-class Granularity(StrEnum):
-    """The granularities at which whole documents are compared, in the order in which they decide."""
-
-    URL = "url"
-    EXACT = "exact"
-    NEAR = "near"
-
-    @property
-    def column(self) -> str:
-        """The column of the signatures that holds the print."""
-        return {"url": "url_hash", "exact": "exact_hash", "near": "signature"}[self.value]
-
-    @property
-    def before(self) -> "Granularity | None":
-        """The granularity whose survivors this one decides on."""
-        order = list(Granularity)
-        place = order.index(self)
-        return order[place - 1] if place else None
 
 
 def bands(granularity: Granularity, group: GroupConfig) -> int:
@@ -53,7 +32,7 @@ def least(granularity: Granularity, group: GroupConfig, signature: SignatureConf
 def block(
     documents: pl.DataFrame, granularity: Granularity, group: GroupConfig, signature: SignatureConfig
 ) -> Block:
-    """Return documents (doc_id, lang, delivery_number, quality, print), in the order of their priority, as a block.
+    """Return documents (doc_id, lang, delivery_number, print), in the order of their priority, as a block.
 
     Raises LineageError when a stored signature does not fit the configuration.
     """
@@ -69,7 +48,6 @@ def block(
     return Block(
         ids=np.frombuffer(bytes.fromhex("".join(documents["doc_id"])), np.uint8).reshape(-1, 16),
         deliveries=documents["delivery_number"].to_numpy().astype(np.int32),
-        quality=documents["quality"].fill_null(-np.inf).to_numpy(),
         prints=np.ascontiguousarray(prints),
         keys=np.ascontiguousarray(keys),
     )

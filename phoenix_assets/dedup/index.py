@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from phoenix_assets.dedup.binary import to_binary
 from phoenix_assets.dedup.segments import (
     GONE,
     Block,
@@ -62,13 +63,11 @@ class Index:
         """The number of the next document: how many were ever decided."""
         return self.segments[-1].start + self.segments[-1].count if self.segments else 0
 
-    def add(self, blocks: Iterable[Block]) -> int:
-        """Decide blocks of new documents; return how many documents came."""
-        before = self.size
+    def add(self, blocks: Iterable[Block]) -> None:
+        """Decide blocks of new documents."""
         for block in blocks:
             if len(block):
                 self._add(block)
-        return self.size - before
 
     def take_out(self, numbers: Numbers) -> pl.DataFrame:
         """Mark documents as gone, with the orphans of their clusters; return the DECIDED rows that orphans had.
@@ -87,7 +86,7 @@ class Index:
             if len(mine):
                 survivors = np.array(segment.survivors)
                 survivors[mine - segment.start] = GONE
-                path = self.folder / f"{segment_name(segment.start, segment.count)}-survivors.npy"
+                path = self.folder / f"{segment.name}-survivors.npy"
                 self.segments[place] = replace_survivors(path, segment, survivors)
         return decided
 
@@ -101,15 +100,21 @@ class Index:
 
     def numbers_of(self, deliveries: Iterable[int]) -> Numbers:
         """Return the numbers of the documents of deliveries that are still part of the corpus, ascending."""
-        found = [numbers for one in deliveries for numbers in self.numbers_by_segment(one)]
+        found = [numbers for _, numbers in self.by_delivery(deliveries)]
         return np.sort(np.concatenate([np.empty(0, np.int64), *found]))
 
-    def numbers_by_segment(self, delivery: int) -> Iterator[Numbers]:
-        """Yield the numbers of the documents of one delivery that are part of the corpus, a segment at a time."""
-        for segment in self.segments:
-            mine = (segment.load("deliveries") == delivery) & (segment.survivors != GONE)
-            if mine.any():
-                yield segment.start + np.flatnonzero(mine)
+    def by_delivery(self, deliveries: Iterable[int]) -> Iterator[tuple[int, Numbers]]:
+        """Yield a delivery and the numbers of its documents that are part of the corpus, a segment at a time."""
+        wanted = np.fromiter(deliveries, np.int32)
+        for segment in self.segments if len(wanted) else ():
+            home = segment.load("deliveries")
+            mine = np.flatnonzero(np.isin(home, wanted) & (segment.survivors != GONE))
+            if not len(mine):
+                continue
+            mine = mine[np.argsort(home[mine], kind="stable")]
+            there, first = np.unique(home[mine], return_index=True)
+            for delivery, places in zip(there, np.split(mine, first[1:]), strict=True):
+                yield int(delivery), segment.start + places
 
     def gather(self, name: str, numbers: Numbers) -> npt.NDArray[Any]:
         """Return one column (`ids`, `prints`, `deliveries`, …) of documents by number. There must be a segment."""
@@ -154,8 +159,7 @@ class Index:
         budget = budgets(block, self.compared)
         earlier = matches(block, self.segments, budget, least=self.least, threads=self.threads)
         survivors, bridges = settle(block, start, earlier, least=self.least, compared=self.compared)
-        folder = self.folder / segment_name(start, len(block))
-        self.segments.append(write_segment(folder, block, survivors, start))
+        self.segments.append(write_segment(self.folder, block, survivors, start))
         self.bridges = np.concatenate([self.bridges, bridges])
         self._merge()
 
@@ -172,16 +176,9 @@ class Index:
             count = left.count + right.count
             if left.count > 2 * right.count or count > self.segment_documents:
                 return
-            folder = self.folder / segment_name(left.start, count)
-            self.segments[-2:] = [merge_segments(folder, [left, right])]
-
-
-def segment_name(start: int, count: int) -> str:
-    """Return the name of a segment's folder."""
-    return f"{start:012d}-{count}"
+            self.segments[-2:] = [merge_segments(self.folder, [left, right])]
 
 
 def doc_ids(ids: npt.NDArray[np.uint8]) -> pl.Series:
     """Return (documents, 16) bytes as doc_ids, 32 hex digits each."""
-    joined = pl.Series("doc_id", np.ascontiguousarray(ids).view("V16").ravel().tolist(), dtype=pl.Binary)
-    return joined.bin.encode("hex")
+    return to_binary("doc_id", ids).bin.encode("hex")

@@ -1,15 +1,7 @@
-"""Locality-sensitive hashing: from signatures to the pairs that hold clusters of near-duplicates together.
+"""Locality-sensitive hashing: the keys by which near-duplicates find each other (Indyk & Motwani, 1998).
 
-The model:
-- A signature is cut into bands; documents with an equal band share a bucket and are candidates (Indyk &
-  Motwani, 1998).
-- A candidate pair is joined when its signatures' similarity reaches the threshold: sharing a bucket alone
-  joins nothing.
-- The result is a spanning forest: a pair whose members are connected already is not looked at again, so there
-  are fewer edges than documents. It has the components of all the pairs that were compared.
-- A bucket costs at most `compared` comparisons a member: its first member and the latest ones before it. Rows
-  with the same signature are joined beforehand and take part once, so neither a million copies nor a
-  boilerplate bucket is quadratic.
+A signature is cut into bands; documents with an equal band share a key and are candidates. Sharing a key alone joins
+nothing: `settle` compares the signatures.
 """
 
 from typing import Final
@@ -17,7 +9,6 @@ from typing import Final
 import numba
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from phoenix_assets.dedup.minhash import EMPTY, Signatures
 
@@ -25,16 +16,14 @@ KERNEL_VERSION: Final = "1"
 
 Keys = npt.NDArray[np.int64]
 
-EDGE: Final = pl.Schema({"a": pl.Int64, "b": pl.Int64, "similarity": pl.Float64})
-
 _ROUNDING: Final = 1e-9
 
 
 def band_keys(signatures: Signatures, bands: int, rows: int) -> Keys:
     """Return a 64-bit key for each band of each document: (documents, bands).
 
-    Keys of different bands never mean the same; a document without shingles has keys too, `edges` leaves it
-    out. Keys are signed because lake tables have no unsigned type.
+    Keys of different bands never mean the same; a document without shingles has keys too, which
+    `is_empty` is there to leave out. Keys are signed because lake tables have no unsigned type.
     """
     if bands * rows > signatures.shape[1]:
         raise ValueError(
@@ -55,31 +44,6 @@ def least_equal(threshold: float, permutations: int) -> int:
     return int(np.ceil(threshold * permutations - _ROUNDING))
 
 
-def edges(signatures: Signatures, *, bands: int, rows: int, threshold: float, compared: int) -> pl.DataFrame:
-    """Return EDGE rows (a < b are row numbers) that span the clusters of near-duplicates.
-
-    `threshold` is the least estimated similarity of a pair that is joined, `compared` the most members of one
-    bucket that a further member is compared with.
-    """
-    count, permutations = signatures.shape
-    signatures = np.ascontiguousarray(signatures)
-    parent = np.arange(count)
-    live = ~is_empty(signatures)
-    pairs = np.empty((2, count), np.int64)
-    equal = np.empty(count, np.int64)
-    whole = band_keys(signatures, 1, permutations)[:, 0].copy()
-    found = _join(signatures, whole, live, permutations, 1, parent, pairs, equal, 0)
-    live &= parent == np.arange(count)
-    least = least_equal(threshold, permutations)
-    keys = band_keys(signatures, bands, rows)
-    for band in range(bands):
-        found = _join(signatures, keys[:, band].copy(), live, least, compared, parent, pairs, equal, found)
-    return pl.DataFrame(
-        {"a": pairs[0, :found], "b": pairs[1, :found], "similarity": equal[:found] / permutations},
-        schema=EDGE,
-    )
-
-
 @numba.njit(cache=True, nogil=True)
 def _hash_bands(signatures: Signatures, rows: int, keys: npt.NDArray[np.uint64]) -> None:
     for document in range(len(signatures)):
@@ -89,80 +53,3 @@ def _hash_bands(signatures: Signatures, rows: int, keys: npt.NDArray[np.uint64])
                 key = (key ^ np.uint64(signatures[document, index])) * np.uint64(0xFF51AFD7ED558CCD)
                 key ^= key >> np.uint64(32)
             keys[document, band] = key
-
-
-@numba.njit(cache=True, nogil=True)
-def _root(parent: Keys, row: int) -> int:
-    # The same as in components.py: numba's cache on disk does not see a change in another module.
-    while parent[row] != row:
-        parent[row] = parent[parent[row]]
-        row = parent[row]
-    return row
-
-
-@numba.njit(cache=True, nogil=True)
-def _try(
-    signatures: Signatures,
-    least: int,
-    parent: Keys,
-    a: int,
-    b: int,
-    pairs: Keys,
-    equal: Keys,
-    found: int,
-) -> int:
-    """Join rows a < b unless they are connected or differ too much. Returns the number of edges."""
-    root_a = _root(parent, a)
-    root_b = _root(parent, b)
-    if root_a == root_b:
-        return found
-    same = 0
-    for index in range(signatures.shape[1]):
-        same += signatures[a, index] == signatures[b, index]
-    if same < least:
-        return found
-    parent[max(root_a, root_b)] = min(root_a, root_b)
-    pairs[0, found] = a
-    pairs[1, found] = b
-    equal[found] = same
-    return found + 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _join(
-    signatures: Signatures,
-    keys: Keys,
-    live: npt.NDArray[np.bool_],
-    least: int,
-    compared: int,
-    parent: Keys,
-    pairs: Keys,
-    equal: Keys,
-    found: int,
-) -> int:
-    """Put the live rows into buckets by key and join each with members that came before it."""
-    size = 1
-    while size < 2 * len(keys):
-        size *= 2
-    latest = np.full(size, -1, np.int64)  # open addressing: the latest member of a bucket
-    first = np.full(size, -1, np.int64)
-    previous = np.full(len(keys), -1, np.int64)
-    for row in range(len(keys)):
-        if not live[row]:
-            continue
-        slot = keys[row] & (size - 1)
-        while latest[slot] != -1 and keys[latest[slot]] != keys[row]:
-            slot = (slot + 1) & (size - 1)
-        if latest[slot] == -1:
-            first[slot] = row
-        else:
-            found = _try(signatures, least, parent, first[slot], row, pairs, equal, found)
-            other = latest[slot]
-            tried = 1
-            while other != first[slot] and tried < compared:
-                found = _try(signatures, least, parent, other, row, pairs, equal, found)
-                other = previous[other]
-                tried += 1
-        previous[row] = latest[slot]
-        latest[slot] = row
-    return found

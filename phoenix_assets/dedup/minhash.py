@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from phoenix_assets.dedup import shingles
+from phoenix_assets.dedup import binary, shingles
 from phoenix_assets.dedup.config import SignatureConfig
 from phoenix_assets.errors import LineageError
 
@@ -42,10 +42,7 @@ def similarity(left: Signatures, right: Signatures) -> npt.NDArray[np.float64]:
 
 def to_binary(signature_rows: Signatures) -> pl.Series:
     """Return signatures as a Binary column `signature`, one value a document."""
-    count, permutations = signature_rows.shape
-    data = pa.py_buffer(np.ascontiguousarray(signature_rows, dtype="<u4"))
-    array = pa.Array.from_buffers(pa.binary(4 * permutations), count, [None, data])
-    return pl.Series("signature", array.cast(pa.large_binary()))
+    return binary.to_binary("signature", signature_rows.astype("<u4", copy=False))
 
 
 def from_binary(column: pl.Series, permutations: int) -> Signatures:

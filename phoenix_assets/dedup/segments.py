@@ -31,7 +31,7 @@ NO_KEY: Final = -(2**63)  # of a document that is a duplicate of nothing
 Numbers = npt.NDArray[np.int64]
 Prints = npt.NDArray[np.uint32]  # (documents, places)
 
-_FILES: Final = ("keys", "places", "prints", "survivors", "ids", "deliveries", "quality")
+COLUMNS: Final = ("keys", "places", "prints", "ids", "deliveries")  # besides the survivors
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class Block:
 
     ids: npt.NDArray[np.uint8]  # (documents, 16): doc_id
     deliveries: npt.NDArray[np.int32]  # numbers in the index's list of deliveries
-    quality: npt.NDArray[np.float64]
     prints: Prints
     keys: Numbers  # (bands, documents); NO_KEY where there is none
 
@@ -67,6 +66,11 @@ class Segment:
         return column
 
     @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return segment_name(self.start, self.count)
+
+    @property
     def numbers(self) -> Numbers:
         """The numbers of the documents."""
         return np.arange(self.start, self.start + self.count)
@@ -78,8 +82,13 @@ class Segment:
         return column
 
 
-def write_segment(folder: Path, block: Block, survivors: Numbers, start: int) -> Segment:
-    """Write the decided documents of a block as a segment in `folder`."""
+def segment_name(start: int, count: int) -> str:
+    """Return the name of the folder of a segment of `count` documents, the first of which has the number `start`."""
+    return f"{start:012d}-{count}"
+
+
+def write_segment(home: Path, block: Block, survivors: Numbers, start: int) -> Segment:
+    """Write the decided documents of a block as a segment below `home`."""
     columns: dict[str, npt.NDArray[Any]] = {
         "keys": np.take_along_axis(block.keys, block.order, axis=1),
         "places": block.order,
@@ -87,14 +96,14 @@ def write_segment(folder: Path, block: Block, survivors: Numbers, start: int) ->
         "survivors": survivors,
         "ids": block.ids,
         "deliveries": block.deliveries,
-        "quality": block.quality,
     }
-    return _write(folder, columns, start, len(block))
+    return _write(home / segment_name(start, len(block)), columns, start, len(block))
 
 
-def merge_segments(folder: Path, segments: Sequence[Segment]) -> Segment:
+def merge_segments(home: Path, segments: Sequence[Segment]) -> Segment:
     """Write neighbouring segments as one; numbers stay as they are."""
     start, count = segments[0].start, sum(segment.count for segment in segments)
+    folder = home / segment_name(start, count)
     folder.mkdir(parents=True, exist_ok=True)
     bands = len(segments[0].load("keys"))
     keys = np.lib.format.open_memmap(folder / "keys.npy", "w+", np.int64, (bands, count))
@@ -104,9 +113,9 @@ def merge_segments(folder: Path, segments: Sequence[Segment]) -> Segment:
         shifted = [segment.load("places")[band] + (segment.start - start) for segment in segments]
         order = np.argsort(joined, kind="stable")
         keys[band], places[band] = joined[order], np.concatenate(shifted)[order]
-    for name in ("prints", "survivors", "ids", "deliveries", "quality"):
+    for name in ("prints", "survivors", "ids", "deliveries"):
         _concatenate(folder / f"{name}.npy", [segment.load(name) for segment in segments])
-    return Segment({name: folder / f"{name}.npy" for name in _FILES}, start, count)
+    return Segment({name: folder / f"{name}.npy" for name in (*COLUMNS, "survivors")}, start, count)
 
 
 def replace_survivors(path: Path, segment: Segment, survivors: Numbers) -> Segment:
@@ -168,7 +177,7 @@ def _concatenate(path: Path, parts: Sequence[npt.NDArray[Any]]) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _agree(left: Prints, a: int, right: Prints, b: int, least: int) -> bool:
+def agree(left: Prints, a: int, right: Prints, b: int, least: int) -> bool:
     """Return whether two prints are equal in at least `least` places."""
     equal = 0
     for place in range(left.shape[1]):
@@ -223,7 +232,7 @@ def _probe(
                 known = False
                 for earlier in range(first, count):
                     known |= found[1, earlier] == survivor
-                if known or not _agree(prints, row, old_prints, other, least):
+                if known or not agree(prints, row, old_prints, other, least):
                     continue
                 if count == found.shape[1]:
                     grown = np.empty((2, 2 * count), np.int64)

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from phoenix_assets.dedup.segments import NO_KEY, Block, Numbers, Prints
+from phoenix_assets.dedup.segments import NO_KEY, Block, Numbers, Prints, agree
 
 KERNEL_VERSION: Final = "1"
 
@@ -56,14 +56,6 @@ def _earlier_members(keys: Numbers, order: npt.NDArray[np.int32]) -> npt.NDArray
 
 
 @numba.njit(cache=True, nogil=True)
-def _equal_places(prints: Prints, a: int, b: int) -> int:
-    equal = 0
-    for place in range(prints.shape[1]):
-        equal += prints[a, place] == prints[b, place]
-    return equal
-
-
-@numba.njit(cache=True, nogil=True)
 def _settle(
     keys: Numbers,
     order: npt.NDArray[np.int32],
@@ -99,7 +91,7 @@ def _settle(
                 known = False
                 for earlier in range(found):
                     known |= matched[earlier] == survivor
-                if not known and _equal_places(prints, row, other) >= least:
+                if not known and agree(prints, row, prints, other, least):
                     found, matched = _add(matched, found, survivor)
         chosen = start + row
         for place in range(found):

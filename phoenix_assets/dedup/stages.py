@@ -6,8 +6,7 @@ from typing import Final
 import polars as pl
 
 from phoenix_assets.dedup import exact, minhash, urls
-from phoenix_assets.dedup.config import PrintsConfig
-from phoenix_assets.dedup.granularity import Granularity
+from phoenix_assets.dedup.config import Granularity, PrintsConfig
 from phoenix_assets.errors import LineageError
 from phoenix_assets.schema import KEPT, Stage, StageOutput, ledger_rows
 

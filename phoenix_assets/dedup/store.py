@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from phoenix_assets.content_hash import ContentHash
-from phoenix_assets.dedup.index import Index, segment_name
-from phoenix_assets.dedup.segments import Segment
+from phoenix_assets.dedup.index import Index
+from phoenix_assets.dedup.segments import COLUMNS, Segment, segment_name
 from phoenix_assets.dedup.update import Known
 from phoenix_assets.errors import LineageError
 
@@ -22,7 +22,6 @@ KERNEL_VERSION: Final = "1"
 
 STATE: Final = "state.json"
 BRIDGES: Final = "bridges.npy"
-_COLUMNS: Final = ("keys", "places", "prints", "ids", "deliveries", "quality")
 
 
 @dataclass
@@ -57,7 +56,7 @@ def load(files: Mapping[str, Path], empty: Callable[[], Index]) -> Stored:
     index = empty()
     for entry in state["segments"]:
         folder = segment_name(entry["start"], entry["count"])
-        names = {name: f"{folder}/{name}.npy" for name in _COLUMNS} | {"survivors": entry["survivors"]}
+        names = {name: f"{folder}/{name}.npy" for name in COLUMNS} | {"survivors": entry["survivors"]}
         paths = {name: _present(files, stored) for name, stored in names.items()}
         index.segments.append(_checked(Segment(paths, entry["start"], entry["count"])))
     index.bridges = np.load(_present(files, BRIDGES), allow_pickle=False)

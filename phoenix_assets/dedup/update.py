@@ -53,8 +53,7 @@ def update(
     `column` of the signatures is the print that `as_block` makes keys of.
     """
     now = {one.name: one for one in current}
-    names = [one.name for one in known]
-    names += [one.name for one in current if one.name not in set(names)]
+    names = list(dict.fromkeys([*(one.name for one in known), *now]))
     before = [one.version for one in known] + [""] * (len(names) - len(known))
     after = [now[name].version if name in now else "" for name in names]
     gone = [number for number, version in enumerate(after) if not version and before[number]]

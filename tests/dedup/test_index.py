@@ -1,6 +1,7 @@
 """The index of a dedup group: whole and by deliveries, against a comparison of every pair."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -8,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phoenix_assets.dedup.granularity import Granularity, bands, block, least
+from phoenix_assets.dedup.config import Granularity
+from phoenix_assets.dedup.granularity import bands, block, least
 from phoenix_assets.dedup.index import Index
 from phoenix_assets.dedup.lsh import band_keys
 from phoenix_assets.dedup.minhash import signatures, to_binary
 from phoenix_assets.dedup.segments import Block
+from phoenix_assets.dedup.shingles import shingle_hashes
 
 NEAR = Granularity.NEAR
 
@@ -36,7 +39,6 @@ def collection(edited_pairs, signature_config) -> pl.DataFrame:
             "doc_id": [f"{number:032x}" for number in range(len(texts))],
             "lang": "zh",
             "delivery_number": 0,
-            "quality": 0.0,
             "print": to_binary(signatures(texts, signature_config)),
         }
     ).sample(fraction=1, shuffle=True, seed=3)
@@ -113,7 +115,6 @@ def test_taking_documents_out_and_deciding_their_orphans_is_as_if_they_had_never
             "doc_id": [f"{number:032x}" for number in range(60)],
             "lang": "zh",
             "delivery_number": 0,
-            "quality": 0.0,
             "print": to_binary(signatures(texts, signature_config)),
         }
     )
@@ -130,31 +131,14 @@ def test_taking_documents_out_and_deciding_their_orphans_is_as_if_they_had_never
     assert decisions(index).sort("doc_id").equals(decisions(never).sort("doc_id"))
 
 
-def test_a_million_copies_take_one_look_each(new_index, as_block, collection):
-    one = as_block(collection[:1])
-    count = 200_000
-    copies = Block(
-        ids=np.arange(2 * count, dtype=np.uint64).view(np.uint8).reshape(count, 16),
-        deliveries=np.zeros(count, np.int32),
-        quality=np.zeros(count),
-        prints=np.repeat(one.prints, count, axis=0),
-        keys=np.repeat(one.keys, count, axis=1),
-    )
-    index = new_index()
-    index.add([copies])
-    assert index.duplicates == count - 1
-
-
 def test_documents_without_any_text_are_duplicates_of_nothing(new_index, as_block, signature_config):
     empty = pl.DataFrame(
         {
             "doc_id": ["0" * 32, "1" * 32],
             "lang": "zh",
             "delivery_number": 0,
-            "quality": None,
             "print": to_binary(signatures(pl.Series(["", "…"]), signature_config)),
         },
-        schema_overrides={"quality": pl.Float64},
     )
     index = new_index()
     for row in (empty[:1], empty[1:]):
@@ -173,7 +157,6 @@ def test_two_clusters_that_a_later_document_joins_keep_their_survivors_and_are_b
             Block(
                 ids=np.arange(6, dtype=np.uint64).view(np.uint8).reshape(3, 16),
                 deliveries=np.zeros(3, np.int32),
-                quality=np.zeros(3),
                 prints=prints,
                 keys=band_keys(prints, group.bands, group.rows).T.copy(),
             )
@@ -181,3 +164,148 @@ def test_two_clusters_that_a_later_document_joins_keep_their_survivors_and_are_b
     )
     assert decisions(index)["kept"].to_list() == [True, True, False]
     assert index.bridges.tolist() == [[0, 1]]
+
+
+def numbered(prints: np.ndarray, group) -> Block:
+    """Return prints as a block of documents with running ids."""
+    count = len(prints)
+    return Block(
+        ids=np.arange(2 * count, dtype=np.uint64).view(np.uint8).reshape(count, 16),
+        deliveries=np.zeros(count, np.int32),
+        prints=prints,
+        keys=band_keys(prints, group.bands, group.rows).T.copy(),
+    )
+
+
+def joined(count: int, pairs) -> list[int]:
+    """Return the smallest number that each of `count` can be reached from over pairs."""
+    parent = list(range(count))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            number = parent[number]
+        return number
+
+    for left, right in pairs:
+        low, high = sorted((root(left), root(right)))
+        parent[high] = low
+    return [root(number) for number in range(count)]
+
+
+def clusters(index: Index) -> np.ndarray:
+    """Return the label of each document's cluster: survivors, and the bridges between them."""
+    pairs = [*enumerate(index.gather("survivors", np.arange(index.size)).tolist()), *index.bridges.tolist()]
+    return np.array(joined(index.size, pairs))
+
+
+@pytest.fixture(scope="module")
+def mixed(edited_pairs) -> pl.Series:
+    return pl.concat([edited_pairs["text"], edited_pairs["other"].alias("text")])
+
+
+@pytest.fixture(scope="module")
+def all_pairs_jaccard(mixed, signature_config) -> np.ndarray:
+    values, ends = shingle_hashes(mixed, signature_config.shingle)
+    sets = [set(values[ends[row] : ends[row + 1]].tolist()) for row in range(len(mixed))]
+    jaccard = np.zeros((len(sets), len(sets)))
+    for row, left in enumerate(sets):
+        for column in range(row + 1, len(sets)):
+            shared = len(left & sets[column])
+            jaccard[row, column] = shared / (len(left) + len(sets[column]) - shared)
+    return jaccard
+
+
+def test_near_duplicates_are_found_and_unlike_documents_are_not(
+    new_index, mixed, all_pairs_jaccard, signature_config, group
+):
+    index = new_index()
+    index.add([numbered(signatures(mixed, signature_config), group)])
+    labels = clusters(index)
+    together = labels[:, None] == labels[None, :]
+    alike = all_pairs_jaccard >= 0.8
+    assert alike.sum() > 150
+    assert together[alike].mean() > 0.95
+    assert together[all_pairs_jaccard >= 0.9].mean() > 0.99
+    direct = index.decisions(index.numbers_of([0])).filter(pl.col("similarity") >= 0.75)
+    assert (direct["survivor"] < direct["number"]).all()
+    truth = all_pairs_jaccard[direct["survivor"].to_numpy(), direct["number"].to_numpy()]
+    assert truth.min() > 0.75 - 4 * np.sqrt(0.75 * 0.25 / 112)
+    assert (truth > 0.7).mean() > 0.95
+
+
+def test_clusters_equal_those_of_all_pairs_compared_at_once(new_index, mixed, signature_config, group):
+    values = signatures(mixed, signature_config)
+    index = new_index()
+    index.add([numbered(values, group)])
+    keys = band_keys(values, 14, 8)
+    candidates = (keys[:, None, :] == keys[None, :, :]).any(axis=2)
+    alike = np.stack([(values == row).mean(axis=1) for row in values]) >= 0.75
+    expected = joined(len(values), zip(*np.nonzero(candidates & alike), strict=True))
+    assert clusters(index).tolist() == expected
+    assert 0 < index.duplicates < len(mixed)
+
+
+def test_the_order_of_documents_does_not_change_who_is_together(new_index, mixed, signature_config, group):
+    values = signatures(mixed, signature_config)
+    order = np.random.default_rng(3).permutation(len(values))
+    first, second = new_index("first"), new_index("second")
+    first.add([numbered(values, group)])
+    second.add([numbered(values[order], group)])
+    before, after = clusters(first), clusters(second)
+    pairs = {(label, other) for label, other in zip(before[order].tolist(), after.tolist(), strict=True)}
+    assert len(pairs) == len(set(before.tolist())) == len(set(after.tolist()))
+
+
+def test_a_shared_key_alone_joins_nothing(new_index, group):
+    values = np.random.default_rng(1).integers(0, 2**32, (50, 112), dtype=np.uint32)
+    values[:, :8] = 5
+    index = new_index()
+    index.add([numbered(values, group)])
+    assert index.duplicates == 0
+
+
+def test_documents_unlike_the_first_with_their_key_still_meet_each_other(new_index, group):
+    values = np.random.default_rng(1).integers(0, 2**32, (3, 112), dtype=np.uint32)
+    values[:, :8] = 5
+    values[2, :100] = values[1, :100]
+    index = new_index()
+    index.add([numbered(values, group)])
+    decided = index.decisions(np.arange(3))
+    assert decided["survivor"].to_list() == [0, 1, 1]
+    assert decided["similarity"].to_list() == [None, None, 100 / 112]
+
+
+def test_two_hundred_thousand_copies_stand_behind_the_first(new_index, signature_config, group):
+    one = signatures(pl.Series(["the same page again and again and again"]), signature_config)
+    index = new_index()
+    index.add([numbered(np.repeat(one, 200_000, axis=0), group)])
+    assert index.duplicates == 199_999
+    assert not index.gather("survivors", np.arange(200_000)).any()
+
+
+def test_boilerplate_that_many_share_is_compared_in_bounds(new_index, group):
+    values = np.random.default_rng(1).integers(0, 2**32, (50_000, 112), dtype=np.uint32)
+    values[:, :80] = np.arange(80)
+    index = new_index()
+    index.add([numbered(values, group)])
+    assert index.duplicates == 0
+
+
+def test_no_documents_make_no_segment(new_index, group):
+    index = new_index()
+    index.add([numbered(np.empty((0, 112), np.uint32), group)])
+    assert (index.size, index.segments) == (0, [])
+
+
+def test_the_documents_of_deliveries_are_found_in_every_segment(new_index, group):
+    index = new_index()
+    for seed in range(5):
+        values = np.random.default_rng(seed).integers(0, 2**32, (7, 112), dtype=np.uint32)
+        index.add([replace(numbered(values, group), deliveries=np.arange(7, dtype=np.int32) % 3)])
+    found = {delivery: sorted(index.numbers_of([delivery]).tolist()) for delivery in range(4)}
+    expected = {one: [n for n in range(35) if n % 7 % 3 == one] for one in range(3)} | {3: []}
+    assert found == expected
+    gathered: dict[int, list[int]] = {}
+    for delivery, numbers in index.by_delivery([0, 1, 2, 3]):
+        gathered.setdefault(delivery, []).extend(numbers.tolist())
+    assert gathered == {one: expected[one] for one in range(3)}
