@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import fasttext
-import kenlm
 import numpy as np
 import polars as pl
 
@@ -22,9 +21,10 @@ from phoenix_assets.clean.code_rules import COLUMNS as CODE_COLUMNS
 from phoenix_assets.clean.code_rules import code_rules
 from phoenix_assets.clean.language import identify
 from phoenix_assets.clean.math_rules import unbalanced_math
-from phoenix_assets.clean.perplexity import perplexity
+from phoenix_assets.clean.perplexity import Scorer, perplexity
 from phoenix_assets.clean.profiles import NINE, SAFETY, FilterProfile, Rule, RuleSetting
 from phoenix_assets.clean.safety import label, safety_values
+from phoenix_assets.clean.scorers import load_scorer
 from phoenix_assets.clean.text_rules import text_rules
 from phoenix_assets.clean.wordlists import lexicon
 from phoenix_assets.schema import KEPT
@@ -192,8 +192,8 @@ def _load_lid(path: Path, identity: tuple[int, int]) -> Any:
 
 
 @lru_cache(maxsize=8)
-def _load_kenlm(path: Path, identity: tuple[int, int]) -> Any:
-    return kenlm.Model(str(path))
+def _load_kenlm(path: Path, identity: tuple[int, int]) -> Scorer:
+    return load_scorer(path)
 
 
 def load_lid(path: Path) -> Any:
@@ -201,7 +201,7 @@ def load_lid(path: Path) -> Any:
     return _load_lid(path, _identity(path))
 
 
-def load_kenlm(paths: tuple[tuple[str, Path], ...]) -> dict[str, Any]:
+def load_kenlm(paths: tuple[tuple[str, Path], ...]) -> dict[str, Scorer]:
     """Return the KenLM models at `paths`, each loaded once per process and version of the file."""
     return {lang: _load_kenlm(path, _identity(path)) for lang, path in paths}
 

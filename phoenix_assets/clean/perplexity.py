@@ -9,13 +9,22 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final, Protocol
 
 import numpy as np
 import polars as pl
 from numba import njit
 
-from phoenix_assets.clean.buffers import Bytes, Codepoints, Ints, Points, codepoints, column, write_codepoint
+from phoenix_assets.clean.buffers import (
+    Bytes,
+    Codepoints,
+    Floats,
+    Ints,
+    Points,
+    codepoints,
+    column,
+    write_codepoint,
+)
 from phoenix_assets.clean.characters import LINE_END, UNICODE_SIZE, WHITESPACE, character_table
 from phoenix_assets.clean.words import lower_table
 
@@ -28,15 +37,34 @@ ALONE_BIT, WORD_BIT = 31, 30
 ALONE, WORD = 1 << ALONE_BIT, 1 << WORD_BIT
 POINT_BITS: Final = WORD - 1
 LAST_LETTER: Final = 0x323B0  # beyond lie tags, selectors and private use
+PADDING: Final = 8  # bytes behind the last token, so that a word can be read in eights
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """Tokenised lines: the text they come from, their tokens joined by spaces, how many tokens they have."""
+    """Tokenised lines, in UTF-8: line i is `data[offsets[i] : offsets[i + 1]]`, its tokens joined by spaces.
+
+    It comes from the text `document[i]` and has `tokens[i]` tokens; `starts` are the places of all lines' tokens, one
+    after the other. Behind the last line `data` has at least `PADDING` more bytes.
+    """
 
     document: Ints
-    lines: pl.Series
+    data: Bytes
+    offsets: Ints
+    starts: Ints
     tokens: Ints
+
+    @property
+    def lines(self) -> pl.Series:
+        """The lines as a String column, as KenLM's trainer and scorer read them."""
+        return column("line", self.offsets, self.data[: int(self.offsets[-1])])
+
+
+class Scorer(Protocol):
+    """A language model, as `scorers.load_scorer` loads it."""
+
+    def log10(self, lines: Sentences) -> Floats:
+        """Return log10 of each line's probability, its end included."""
 
 
 def tokenize(
@@ -46,18 +74,14 @@ def tokenize(
     max_chars: int | None = None,
     rows: Ints | None = None,
 ) -> Sentences:
-    """Tokenise the lines of `texts` (of those at `rows`, their first `max_chars` characters); lines without tokens go.
-
-    `lines` is a String column in the order of the texts, as KenLM's trainer and scorer read it.
-    """
+    """Tokenise the lines of `texts` (of those at `rows`, their first `max_chars` characters); lines without tokens go."""
     points = texts if isinstance(texts, Codepoints) else codepoints(texts)
     chosen = np.arange(len(points), dtype=np.int64) if rows is None else rows
     limit = max_chars or int(np.diff(points.offsets).max(initial=0))
     read = int(np.minimum(np.diff(points.offsets)[chosen], limit).sum())
-    data = np.empty(5 * read, np.uint8)
+    data = np.empty(5 * read + PADDING, np.uint8)
     offsets = np.zeros(read + 1, np.int64)
-    document = np.empty(read, np.int64)
-    tokens = np.empty(read, np.int64)
+    starts, document, tokens = (np.empty(read + 1, np.int64) for _ in range(3))
     count: int = _tokenize(
         points.offsets,
         points.values,
@@ -66,11 +90,11 @@ def tokenize(
         _token_traits(lang in BY_CHARACTER),
         data,
         offsets,
+        starts,
         document,
         tokens,
     )
-    lines = column("line", offsets[: count + 1], data[: int(offsets[count])])
-    return Sentences(document[:count], lines, tokens[:count])
+    return Sentences(document[:count], data, offsets[: count + 1], starts, tokens[:count])
 
 
 def sentences(texts: pl.Series, lang: str) -> pl.Series:
@@ -79,11 +103,11 @@ def sentences(texts: pl.Series, lang: str) -> pl.Series:
 
 
 def perplexity(
-    texts: Codepoints | pl.Series, langs: pl.Series, models: Mapping[str, Any], max_chars: int
+    texts: Codepoints | pl.Series, langs: pl.Series, models: Mapping[str, Scorer], max_chars: int
 ) -> pl.Series:
     """Return the perplexity of each text, Float64; null where its language has no model or it has no tokens.
 
-    Scores the first `max_chars` characters. `models` holds a loaded `kenlm.Model` per language.
+    Scores the first `max_chars` characters. `models` holds a loaded model per language.
     """
     points = texts if isinstance(texts, Codepoints) else codepoints(texts)
     log10 = np.zeros(len(points), np.float64)
@@ -93,10 +117,7 @@ def perplexity(
         if len(rows) == 0:
             continue
         cut = tokenize(points, lang, max_chars=max_chars, rows=rows)
-        # KenLM's binding takes UTF-8 bytes as they are, and adds the sentence end.
-        lines = cut.lines.cast(pl.Binary).to_list()
-        scores = np.fromiter(map(models[lang].score, lines), np.float64, len(lines))
-        log10 += np.bincount(cut.document, weights=scores, minlength=len(points))
+        log10 += np.bincount(cut.document, weights=models[lang].log10(cut), minlength=len(points))
         count += np.bincount(cut.document, weights=cut.tokens + 1, minlength=len(points))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return pl.Series("perplexity", np.power(10.0, -log10 / count), nan_to_null=True)
@@ -133,13 +154,14 @@ def _tokenize(
     traits: Points,
     data: Bytes,
     offsets: Ints,
+    starts: Ints,
     document: Ints,
     tokens: Ints,
 ) -> int:
     """Write the lines that have tokens; return how many. What is written where no token goes on is written over."""
     one, zero, ascii_end = np.uint64(1), np.uint64(0), np.uint64(0x80)
     lines = 0
-    used = zero
+    used = found = zero
     for row in rows:
         text = values[in_offsets[row] : min(in_offsets[row + 1], in_offsets[row] + limit)]
         size = np.uint64(len(text))
@@ -157,6 +179,8 @@ def _tokenize(
                 before = word
                 data[used] = BLANK
                 used += begins & np.uint64(count > zero)
+                starts[found] = used
+                found += begins
                 count += begins
                 point = trait & np.uint64(POINT_BITS)
                 if point < ascii_end:

@@ -4,11 +4,17 @@ import pytest
 
 from phoenix_assets.clean.kenlm_training import find_builder, train
 from phoenix_assets.clean.perplexity import perplexity, sentences, tokenize
+from phoenix_assets.clean.scorers import load_scorer
 from phoenix_assets.errors import PhoenixError
 
 
 @pytest.fixture(scope="module")
 def models(kenlm_paths):
+    return {lang: load_scorer(path) for lang, path in kenlm_paths.items()}
+
+
+@pytest.fixture(scope="module")
+def bindings(kenlm_paths):
     return {lang: kenlm.Model(str(path)) for lang, path in kenlm_paths.items()}
 
 
@@ -32,17 +38,17 @@ def test_english_is_cut_into_words_and_marks():
     assert cut.document.tolist() == [1, 1]
 
 
-def test_the_score_is_kenlms_own_per_token(models, english):
+def test_the_score_is_kenlms_own_per_token(models, bindings, english):
     text = english[1]
     lines = sentences(pl.Series([text]), "en").to_list()
-    log10 = sum(models["en"].score(line) for line in lines)
+    log10 = sum(bindings["en"].score(line) for line in lines)
     tokens = sum(len(line.split()) + 1 for line in lines)
     assert score(models, [text], "en") == [pytest.approx(10 ** (-log10 / tokens), rel=1e-12)]
 
 
-def test_one_line_scores_as_kenlms_perplexity(models, chinese):
+def test_one_line_scores_as_kenlms_perplexity(models, bindings, chinese):
     line = sentences(pl.Series([chinese[0]]), "zh")[0]
-    assert score(models, [chinese[0]], "zh") == [pytest.approx(models["zh"].perplexity(line), rel=1e-6)]
+    assert score(models, [chinese[0]], "zh") == [pytest.approx(bindings["zh"].perplexity(line), rel=1e-6)]
 
 
 def test_shuffled_text_is_more_perplexing(models, chinese):
