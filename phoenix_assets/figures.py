@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from phoenix_assets.histogram import Histogram
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -47,9 +49,7 @@ def bars(values: Mapping[str, float], *, title: str, unit: str) -> bytes:
     return _png(figure)
 
 
-def histograms(
-    panels: Mapping[str, Sequence[float]], thresholds: Mapping[str, float], *, title: str
-) -> bytes:
+def histograms(panels: Mapping[str, Histogram], thresholds: Mapping[str, float], *, title: str) -> bytes:
     """Draw one histogram a panel, its threshold (if any) as a red line."""
     import matplotlib
 
@@ -60,10 +60,10 @@ def histograms(
     rows = -(-max(1, len(panels)) // columns)
     figure = Figure(figsize=(_WIDTH * 1.25, 1.9 * rows), dpi=_DPI, layout="constrained")
     figure.suptitle(title, fontsize=10)
-    for axes, (name, values) in zip(
+    for axes, (name, panel) in zip(
         figure.subplots(rows, columns, squeeze=False).flat, panels.items(), strict=False
     ):
-        axes.hist(values, bins=50, color=_BLUE, histtype="stepfilled")
+        axes.stairs(panel.counts, panel.edges, fill=True, color=_BLUE)
         axes.set_title(name, fontsize=7)
         axes.tick_params(labelsize=6)
         axes.set_yscale("symlog")

@@ -69,6 +69,7 @@ class Stage(StrEnum):
     NORMALIZED = "normalized"
     FILTERED = "filtered"
     DEDUPED = "deduped"
+    TRIMMED = "trimmed"
     TAGGED = "tagged"
 
 
@@ -88,6 +89,7 @@ class RejectReason(StrEnum):
     BOMB = "bomb"
     INVALID_ENCODING = "invalid_encoding"
     TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
     EMPTY_TEXT = "empty_text"
     ENCRYPTED = "encrypted"
     NEEDS_OCR = "needs_ocr"
@@ -110,11 +112,11 @@ class StageOutput:
     )  # what else the stage counted; outputs' counts add up
 
 
-def ledger_rows(documents: pl.DataFrame, stage: Stage, **columns: pl.Series | pl.Expr) -> pl.DataFrame:
+def ledger_rows(documents: pl.DataFrame, stage: str, **columns: pl.Series | pl.Expr) -> pl.DataFrame:
     """Return LEDGER rows for `documents` (doc_id, delivery, text, lang if known): all kept and unchanged, but for `columns`."""
     chars = pl.col("text").str.len_chars().cast(pl.Int64)
     defaults: dict[str, pl.Series | pl.Expr] = {
-        "stage": pl.lit(stage.value),
+        "stage": pl.lit(str(stage)),
         "kept": pl.lit(True),
         "drop_reason": pl.lit(KEPT),
         "rules_name": pl.lit([], dtype=pl.List(pl.String)),

@@ -10,6 +10,8 @@ from phoenix_assets.schema import KEPT
 from resources.build import Build
 from resources.declare import CONSERVATION
 
+_ID = pl.col("doc_id").hash()  # what of each document is held in memory: eight bytes
+
 
 def conservation(
     build: Build, stored: StoredRecord, *, upstream: Collection[str] = ()
@@ -20,34 +22,48 @@ def conservation(
     """
     record = stored.record
     problems: list[str] = []
-    columns = ("doc_id", "kept", "drop_reason")
-    ledger = build.lake.read(record.side_tables[SideTable.LEDGER]).select(columns).collect(engine="streaming")
-    kept = ledger.filter("kept")
+    ledger = build.lake.read(record.side_tables[SideTable.LEDGER])
     documents = build.lake.read(stored.as_input())
-    rows = int(documents.select(pl.len()).collect().item())
-    if ledger["doc_id"].n_unique() != ledger.height:
-        problems.append(f"{ledger.height - ledger['doc_id'].n_unique()} ledger rows repeat a document")
-    if kept.height != rows:
-        problems.append(f"the ledger keeps {kept.height} rows, the table holds {rows}")
-    unexplained = ledger.filter(~pl.col("kept") & pl.col("drop_reason").is_in(["", KEPT])).height
-    if unexplained:
-        problems.append(f"{unexplained} drops have no reason")
+    in_ledger = _measured(ledger)
+    kept, rows = in_ledger["kept"], _count(documents)
+    if repeated := in_ledger["rows"] - in_ledger["documents"]:
+        problems.append(f"{repeated} ledger rows repeat a document")
+    if kept != rows:
+        problems.append(f"the ledger keeps {kept} rows, the table holds {rows}")
+    if in_ledger["unexplained"]:
+        problems.append(f"{in_ledger['unexplained']} drops have no reason")
     if "doc_id" in documents.collect_schema():
-        strangers = documents.select("doc_id").join(kept.lazy(), on="doc_id", how="anti")
-        if strange := int(strangers.select(pl.len()).collect().item()):
+        strangers = documents.select(_ID).join(ledger.filter("kept").select(_ID), on="doc_id", how="anti")
+        if strange := _count(strangers):
             problems.append(f"{strange} documents in the table are not kept in the ledger")
     inputs = build.ledger.records_of(source for source in build.inputs if source.asset in upstream)
     expected = sum(stored.record.counts["rows_out"] for stored in inputs)
-    if upstream and expected != ledger.height:
-        problems.append(f"{expected} documents upstream, {ledger.height} in the ledger")
+    if upstream and expected != in_ledger["rows"]:
+        problems.append(f"{expected} documents upstream, {in_ledger['rows']} in the ledger")
     return dg.AssetCheckResult(
         passed=not problems,
         check_name=CONSERVATION,
         asset_key=dg.AssetKey(build.asset.split("/")),
         metadata={
-            "rows_in": ledger.height,
-            "rows_kept": kept.height,
-            "rows_dropped": ledger.height - kept.height,
+            "rows_in": in_ledger["rows"],
+            "rows_kept": kept,
+            "rows_dropped": in_ledger["rows"] - kept,
             "problems": "; ".join(problems) or "none",
         },
     )
+
+
+def _measured(ledger: pl.LazyFrame) -> dict[str, int]:
+    """Return what a LEDGER holds."""
+    dropped = ~pl.col("kept")
+    measures = ledger.select(
+        rows=pl.len(),
+        documents=_ID.n_unique(),
+        kept=pl.col("kept").sum(),
+        unexplained=(dropped & pl.col("drop_reason").is_in(["", KEPT])).sum(),
+    )
+    return measures.collect(engine="streaming").row(0, named=True)
+
+
+def _count(rows: pl.LazyFrame) -> int:
+    return int(rows.select(pl.len()).collect(engine="streaming").item())

@@ -8,10 +8,11 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from phoenix_assets.clean.config import KenlmConfig, LidConfig, PretrainedModel, load_normalize
+from phoenix_assets.clean.config import KenlmConfig, LidConfig, load_normalize
 from phoenix_assets.clean.profiles import ROOT_PROFILE, SAFETY, FilterProfile, load_profile
 from phoenix_assets.config import config_dir, load
 from phoenix_assets.lineage import SideTable, StoredRecord
+from phoenix_assets.pretrained import PretrainedModel
 from phoenix_assets.schema import DOCUMENT
 from phoenix_assets.sources import Source
 from resources.build import Build
@@ -57,7 +58,7 @@ _MASKING = tuple(f"phoenix_assets.clean.{name}" for name in _MASKED_BY)
 _KENLM = tuple(
     f"phoenix_assets.clean.{name}" for name in ("kenlm_training", "reference", "language", "perplexity")
 )
-_PRETRAINED = ("phoenix_assets.clean.pretrained",)
+_PRETRAINED = ("phoenix_assets.pretrained",)
 LID = "models/lid"
 LID_FILE = "lid.ftz"
 
@@ -151,18 +152,16 @@ def _filtered(name: str, source: Source) -> dg.AssetsDefinition:
 
 
 def _funnel_pictures(build: Build, stored: StoredRecord, profile: FilterProfile) -> Mapping[str, bytes]:
-    from phoenix_assets.figures import bars, histograms
+    from phoenix_assets import figures
+    from phoenix_assets.histogram import histograms
 
     record = stored.record
-    values = build.lake.read(record.side_tables[SideTable.LEDGER]).select("rules_value").collect()
-    panels = {
-        rule.value: values.select(pl.col("rules_value").list.get(place, null_on_oob=True))
-        .to_series()
-        .drop_nulls()
-        .to_list()
+    values = {
+        rule.value: pl.col("rules_value").list.get(place, null_on_oob=True)
         for place, rule in enumerate(profile.judged)
         if rule not in SAFETY
     }
+    panels = histograms(build.lake.read(record.side_tables[SideTable.LEDGER]), values)
     thresholds = {
         rule.value: bound
         for rule, setting in profile.rules.items()
@@ -172,19 +171,20 @@ def _funnel_pictures(build: Build, stored: StoredRecord, profile: FilterProfile)
     counts = {"documents in": record.counts["rows_in"], **record.reasons, "kept": record.counts["rows_out"]}
     title = f"{build.asset} {build.partition}"
     return {
-        "funnel": bars(counts, title=f"{title}: documents by outcome", unit="documents"),
-        "rule_values": histograms(panels, thresholds, title=f"{title}: rule values, thresholds in red"),
+        "funnel": figures.bars(counts, title=f"{title}: documents by outcome", unit="documents"),
+        "rule_values": figures.histograms(
+            panels, thresholds, title=f"{title}: rule values, thresholds in red"
+        ),
     }
 
 
 def _dropped_sample(build: Build, stored: StoredRecord) -> pl.DataFrame:
     ledger = build.lake.read(stored.record.side_tables[SideTable.LEDGER])
-    dropped = ledger.filter(~pl.col("kept")).select("doc_id", "drop_reason").sort("doc_id").head(5)
-    return (
-        dropped.join(build.read(build.inputs[0].asset), on="doc_id")
-        .select("doc_id", "drop_reason", "locator", "text")
-        .collect()
-    )
+    dropped = ledger.filter(~pl.col("kept")).bottom_k(5, by="doc_id").select("doc_id", "drop_reason")
+    chosen = dropped.collect(engine="streaming").sort("doc_id")
+    texts = build.read(build.inputs[0].asset).filter(pl.col("doc_id").is_in(chosen["doc_id"].implode()))
+    found = texts.select("doc_id", "locator", "text").collect(engine="streaming")
+    return chosen.join(found, on="doc_id", maintain_order="left")
 
 
 def model_assets() -> list[dg.AssetsDefinition]:
@@ -210,7 +210,7 @@ def _lid() -> dg.AssetsDefinition:
     )
     def model(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from phoenix_assets.clean.language import fetch_lid
-        from phoenix_assets.clean.pretrained import fetch_pretrained
+        from phoenix_assets.pretrained import fetch_pretrained
 
         build = phoenix.start(context, config=config)
         with phoenix.lake.scratch() as folder:
@@ -244,7 +244,7 @@ def _pretrained_kenlm(lang: str, pretrained: PretrainedModel) -> dg.AssetsDefini
         )
     )
     def model(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from phoenix_assets.clean.pretrained import fetch_pretrained
+        from phoenix_assets.pretrained import fetch_pretrained
 
         build = phoenix.start(context, config=config)
         with phoenix.lake.scratch() as folder:

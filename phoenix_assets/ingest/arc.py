@@ -4,6 +4,7 @@ Locators are byte offsets of records in the decompressed file. A damaged header 
 says where the next record begins.
 """
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from phoenix_assets.ingest.records import Record, RecordRejected, Reject
 from phoenix_assets.ingest.streams import BLOCK_BYTES, open_stream
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 _HEADER_BYTES: Final = 2**16
 _HEADER: Final = re.compile(rb"(\S+) \S+ (\d{8,14}) (?:\S* )*?(\d+)\s*")  # address, IP, date, …, length
@@ -39,11 +40,8 @@ def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
             length = int(header[3])
             content = stream.read(min(length, limits.max_record_bytes + 1))
             at += len(content) + _skip(stream, length - len(content))
-            if (
-                not header[1].startswith(b"filedesc:")
-                and (page := _page(start, header, content, limits)) is not None
-            ):
-                yield page
+            if not header[1].startswith(b"filedesc:"):
+                yield from _page(start, header, content, limits)
 
 
 def _skip(stream: BinaryIO, count: int) -> int:
@@ -55,7 +53,7 @@ def _skip(stream: BinaryIO, count: int) -> int:
 
 def _page(
     start: int, header: re.Match[bytes], content: bytes, limits: ReaderLimits
-) -> Record | Reject | None:
+) -> tuple[Record | Reject, ...]:
     head, *rest = _HEAD_END.split(content, maxsplit=1)
     body = rest[0] if rest else b""
     status = _STATUS.match(head)
@@ -63,7 +61,7 @@ def _page(
     headers = {name.strip().lower(): value.strip() for name, _, value in fields}
     media_type, charset = media_type_and_charset(headers.get("content-type", ""))
     if not is_document(media_type, int(status[1]) if status else None):
-        return None
+        return ()
     capture = Capture(
         str(start),
         header[1].decode("utf-8", "replace"),
@@ -73,4 +71,4 @@ def _page(
         int(header[3]) - (len(content) - len(body)),
         {"date": header[2].decode(), "media_type": media_type},
     )
-    return read_capture(capture, lambda count: body[:count], limits)
+    return read_capture(capture, io.BytesIO(body).read, limits)

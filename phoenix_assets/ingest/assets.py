@@ -39,7 +39,8 @@ _READERS = tuple(
         "dependency_order", "licences",
         "templates", "plain", "parallel", "encoding",
         "arc", "captures", "markup", "tokenizer", "tags", "keywords", "main_content", "rendering", "markdown", "mathml",
-        "streams", "archives", "xml_stream",
+        "streams", "archives", "xml_stream", "pdf_process",
+        "text_stream",
         "sniff", "chapters", "mobi", "palmdoc", "fb2", "docx", "omml", "tables", "layout", "pdf_streams", "charset", "mojibake",
     )
 )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Final
 
 from resiliparse.parse.encoding import detect_encoding
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 SAMPLE_BYTES: Final = 2**14
 _EVERYDAY: Final = 0.3  # the weight of an everyday character beside a frequent one
@@ -96,11 +96,16 @@ def east_asian(content: bytes) -> str | None:
 
 
 def likely(content: bytes) -> list[str]:
-    """Return the encodings to try for text that is not UTF-8, likeliest first."""
+    """Return the encodings to try for text that is not UTF-8, likeliest first.
+
+    What reads well as East Asian text is no western text: that would be valid whatever the bytes are.
+    """
+    if asian := east_asian(content):
+        return [asian]
     guess = (detect_encoding(_sample(content)) or _WESTERN).lower()
     single = [guess] if guess.startswith(SINGLE_BYTE) else []
     last = [] if single or guess == "utf-8" else [guess]
-    return [*filter(None, [east_asian(content)]), *single, _WESTERN, *last]
+    return [*single, _WESTERN, *last]
 
 
 def reads_like_words(text: str) -> bool:

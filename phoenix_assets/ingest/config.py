@@ -106,6 +106,8 @@ class PdfLimits(Config):
     paragraph_gap: float = Field(gt=1)  # baseline to baseline, beside the page's usual distance
     size_change: float = Field(gt=1)
     width_change: float = Field(gt=1)
+    max_seconds: int = Field(gt=0)  # of CPU time for one document
+    max_memory_bytes: int = Field(ge=2**28)  # of the process that reads it
 
 
 class WikiLimits(Config):
@@ -167,6 +169,8 @@ class CodeRules(Config):
     max_references: int = Field(gt=0)  # of one file to others
     licence_likeness: float = Field(gt=0, le=1)
     memory_bytes: int = Field(gt=0)  # of a repository's texts; more go to a temporary file
+    prose_languages: tuple[str, ...]  # whose files are text in a mixed delivery
+    code_line_share: float = Field(gt=0, le=1)  # of a file's lines that look like code, in a mixed delivery
 
 
 class ReaderLimits(Config):
@@ -184,6 +188,7 @@ class ReaderLimits(Config):
     payload_bytes: int = Field(ge=0)
     shard_bytes: int = Field(gt=0)  # of delivered files that one worker reads together
     output_characters: int = Field(gt=0)
+    output_records: int = Field(gt=0)
     html: HtmlLimits
     xml: XmlLimits
     book: BookLimits

@@ -14,11 +14,12 @@ from phoenix_assets.ingest.encoding import decode
 from phoenix_assets.ingest.main_content import find_main_content, keywords, visible_content
 from phoenix_assets.ingest.markdown import render
 from phoenix_assets.ingest.markup import Page, scan
+from phoenix_assets.ingest.mojibake import repair_if_whole
 from phoenix_assets.ingest.records import Record, RecordRejected, Reject
 from phoenix_assets.ingest.streams import read_whole, too_large
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "2"
+KERNEL_VERSION: Final = "3"
 
 
 def extract_html(
@@ -26,7 +27,8 @@ def extract_html(
 ) -> tuple[str, str]:
     """Return (title, text) of a page; `charset` is what its transport declared.
 
-    `main_content=False` keeps all visible text (book chapters have no navigation). Raises RecordRejected:
+    `main_content=False` keeps all visible text (book chapters have no navigation). Without a declared charset, mojibake
+    is looked for. Raises RecordRejected:
     too_large, invalid_encoding or bomb.
     """
     if len(body) > limits.max_record_bytes:
@@ -40,7 +42,10 @@ def extract_html(
     )
     _refuse_bomb(page, limits)
     state, top = find_main_content(page, limits.html.main) if main_content else visible_content(page)
-    return _title(page), render(page, state, top)
+    title, shown = _title(page), render(page, state, top)
+    if charset or shown.isascii():
+        return title, shown
+    return repair_if_whole(title, limits)[0], repair_if_whole(shown, limits)[0]
 
 
 def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:

@@ -13,7 +13,7 @@ from phoenix_assets.ingest.config import ReaderLimits
 from phoenix_assets.ingest.records import RecordRejected
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 _REPLACED: Final = re.compile("\ufffd|锟斤拷|ï¿½")  # U+FFFD, and what it becomes when it is misread
 _REPLACEMENT: Final = "\ufffd"
@@ -64,6 +64,14 @@ def repair(text: str, limits: ReaderLimits) -> tuple[str, tuple[str, ...]]:
         else:
             break
     return text, tuple(undone)
+
+
+def repair_if_whole(text: str, limits: ReaderLimits) -> tuple[str, tuple[str, ...]]:
+    """Return what `repair` does, and a text with lost characters as it is: a record's fields are short, a page has others."""
+    try:
+        return repair(text, limits)
+    except RecordRejected:
+        return text, ()
 
 
 def _undo(text: str, misreading: Misreading, limits: ReaderLimits) -> str:

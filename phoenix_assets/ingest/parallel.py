@@ -13,12 +13,13 @@ from typing import Final
 
 from phoenix_assets.ingest.config import ParallelLimits, ReaderLimits
 from phoenix_assets.ingest.records import Record, RecordRejected, Reject
-from phoenix_assets.ingest.streams import open_stream, read_lines, too_large
+from phoenix_assets.ingest.streams import read_lines, too_large
+from phoenix_assets.ingest.text_stream import open_text, text_of
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "2"
+KERNEL_VERSION: Final = "3"
 
-_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,35 +78,31 @@ def documents(pairs: Iterable[Pair | Reject], limits: ReaderLimits) -> Iterator[
 
 def _pairs(path: Path, limits: ReaderLimits) -> Iterator[Pair | Reject]:
     langs: list[str] = []
-    with open_stream(path, limits) as stream:
+    with open_text(path, limits) as (stream, encoding):
         for number, line in read_lines(stream, limits.max_record_bytes):
             if not langs:
                 langs = _header(line)
             elif line is None or line.strip(b" "):
                 try:
-                    yield _pair(number, line, langs, limits)
+                    yield _pair(number, line, langs, encoding, limits)
                 except RecordRejected as problem:
                     payload = (line or b"")[: limits.payload_bytes]
                     yield Reject(str(number), problem.reason, f"line {number}: {problem.detail}", payload)
 
 
 def _header(line: bytes | None) -> list[str]:
-    names = (line or b"")[:1000].decode("utf-8-sig", "replace").split("\t")
+    names = (line or b"")[:1000].decode("utf-8", "replace").split("\t")
     langs = [name.strip() for name in names]
-    if len(langs) < 2 or len(set(langs)) < len(langs) or not all(map(_LANGUAGE.fullmatch, langs)):
+    if len(langs) < 2 or len(set(langs)) < len(langs) or not all(map(LANGUAGE.fullmatch, langs)):
         detail = f"the first line must name two or more languages, such as 'en<tab>zh'; it is {langs!r}"
         raise RecordRejected(RejectReason.CORRUPT, detail)
     return langs
 
 
-def _pair(number: int, line: bytes | None, langs: list[str], limits: ReaderLimits) -> Pair:
+def _pair(number: int, line: bytes | None, langs: list[str], encoding: str, limits: ReaderLimits) -> Pair:
     if line is None:
         raise too_large(limits.max_record_bytes)
-    try:
-        cells = [cell.strip() for cell in line.decode("utf-8").split("\t")]
-    except UnicodeDecodeError as error:
-        detail = f"not UTF-8: {error.reason} at byte {error.start}"
-        raise RecordRejected(RejectReason.INVALID_ENCODING, detail) from error
+    cells = [cell.strip() for cell in text_of(line, encoding).split("\t")]
     if len(cells) != len(langs):
         detail = f"{len(cells)} columns, the header has {len(langs)}"
         raise RecordRejected(RejectReason.CORRUPT, detail)

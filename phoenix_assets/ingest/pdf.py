@@ -1,7 +1,7 @@
 """PDF to one record a file, from its text layer: `layout` puts lines in order and into paragraphs.
 
 A page without a usable text layer but with a picture is scanned: it is rejected by its number, the rest goes on. A
-file of such pages needs OCR as a whole; an encrypted one says so.
+file of such pages needs OCR as a whole; an encrypted one says so. `pdf_process` bounds what a document may cost.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import pypdfium2
 from pypdfium2 import raw
@@ -21,20 +21,22 @@ from phoenix_assets.ingest.records import MetaValue, Record, RecordRejected, Rej
 from phoenix_assets.ingest.streams import too_large
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "2"
+KERNEL_VERSION: Final = "3"
+
+Source: TypeAlias = Path | bytes  # a file, or its content
 
 _LINE: Final = re.compile(f"[^\\r\\n{MARKED_HYPHENS}]+[{MARKED_HYPHENS}]?")
 # Private use, replacement and control characters: glyphs whose Unicode value the file does not tell.
 _UNMAPPED: Final = re.compile("[\ue000-\uf8ff\ufffd\x01\x03-\x08\x0e-\x1f]")
 
 
-def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
+def read_document(source: Source, limits: ReaderLimits) -> Iterator[Record | Reject]:
     """Yield a Reject for each scanned page, then the one record of a PDF; locators are `page N` and `0`.
 
     Raises RecordRejected: encrypted, corrupt, needs_ocr, bomb or too_large.
     """
-    refuse_stream_bombs(path, limits)
-    document = _open(path)
+    refuse_stream_bombs(source, limits)
+    document = _open(source)
     try:
         if len(document) > limits.pdf.max_pages:
             detail = f"{len(document)} pages, more than {limits.pdf.max_pages}"
@@ -57,9 +59,9 @@ def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
     yield Record("0", "", title, "", running_text(kept, limits.pdf), meta)
 
 
-def _open(path: Path) -> pypdfium2.PdfDocument:
+def _open(source: Source) -> pypdfium2.PdfDocument:
     try:
-        return pypdfium2.PdfDocument(path)
+        return pypdfium2.PdfDocument(source)
     except pypdfium2.PdfiumError as error:
         locked = {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
         if getattr(error, "err_code", None) in locked or "assword" in str(error):

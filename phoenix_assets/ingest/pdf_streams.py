@@ -20,17 +20,24 @@ _STREAM: Final = re.compile(rb"(?<!end)stream\r?\n")
 _DICTIONARY_BYTES: Final = 1024  # that may stand before a stream's keyword
 
 
-def refuse_stream_bombs(path: Path, limits: ReaderLimits) -> None:
-    """Raise RecordRejected (bomb, too_large) if a deflated stream of the file unpacks out of proportion."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for found in _STREAM.finditer(content):
-            before = content[max(found.start() - _DICTIONARY_BYTES, 0) : found.start()]
-            dictionary = before.rpartition(b"obj")[2]
-            if b"/FlateDecode" in dictionary and b"/Image" not in dictionary:
-                _refuse_bomb(content, found.end(), limits)
+def refuse_stream_bombs(source: Path | bytes, limits: ReaderLimits) -> None:
+    """Raise RecordRejected (bomb, too_large) if a deflated stream of a PDF unpacks out of proportion."""
+    if isinstance(source, bytes):
+        _refuse_bombs(source, limits)
+        return
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        _refuse_bombs(content, limits)
 
 
-def _refuse_bomb(content: mmap.mmap, start: int, limits: ReaderLimits) -> None:
+def _refuse_bombs(content: bytes | mmap.mmap, limits: ReaderLimits) -> None:
+    for found in _STREAM.finditer(content):
+        before = content[max(found.start() - _DICTIONARY_BYTES, 0) : found.start()]
+        dictionary = before.rpartition(b"obj")[2]
+        if b"/FlateDecode" in dictionary and b"/Image" not in dictionary:
+            _refuse_bomb(content, found.end(), limits)
+
+
+def _refuse_bomb(content: bytes | mmap.mmap, start: int, limits: ReaderLimits) -> None:
     decompressor, at, produced = zlib.decompressobj(), start, 0
     block = b""
     while not decompressor.eof:

@@ -19,7 +19,7 @@ from phoenix_assets.ingest import (
     html,
     mobi,
     parallel,
-    pdf,
+    pdf_process,
     plain,
     source_code,
     structured,
@@ -32,7 +32,7 @@ from phoenix_assets.ingest.records import Record, RecordRejected, Reject
 from phoenix_assets.ingest.sniff import recognise, refuse_mismatch
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "2"
+KERNEL_VERSION: Final = "3"
 
 Reader = Callable[[Path, ReaderLimits], Iterator[Record | Reject]]
 
@@ -42,7 +42,7 @@ READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         Format.ARC: arc.read,
         Format.HTML: html.read,
         Format.EPUB: epub.read,
-        Format.PDF: pdf.read,
+        Format.PDF: pdf_process.read,
         Format.MOBI: mobi.read,
         Format.AZW3: mobi.read,
         Format.FB2: fb2.read,
@@ -89,6 +89,25 @@ def read_file(
         yield _broken(path, format, error, limits)
     except Exception as error:
         yield _broken(path, format, error, limits)
+
+
+def read_folder(
+    paths: Mapping[str, Path], name: str, limits: ReaderLimits
+) -> Iterator[tuple[str, Record | Reject]]:
+    """Yield what the reader of source code finds in files that make a repository, each with its file's key in `paths`.
+
+    Raises OSError only for what the disk says.
+    """
+    unread = dict(paths)
+    try:
+        for file, result in source_code.read_folder(paths, name, limits):
+            unread.pop(file, None)
+            yield file, _with_text(result)
+    except OSError:
+        raise
+    except Exception as error:
+        for file, path in unread.items():
+            yield file, _broken(path, Format.CODE, error, limits)
 
 
 def _reader(format: str, fields: FieldMap) -> Reader:

@@ -16,7 +16,7 @@ from phoenix_assets.ingest.records import RecordRejected
 from phoenix_assets.ingest.streams import BLOCK_BYTES
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -24,16 +24,13 @@ Scanner = Callable[[Bytes, Ints, Ints], int]
 
 _SCANNED_BYTES: Final = BLOCK_BYTES // 4
 _WHITE_SPACE: Final = b" \t\r\n"
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _CLOSED: Final = 4  # in the state of `_json_ends`
 
 
 def blocks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the stream's bytes in blocks, without a UTF-8 byte order mark."""
-    mark = _BYTE_ORDER_MARK
+    """Yield the stream's bytes in blocks."""
     while block := stream.read(_SCANNED_BYTES):
-        yield block.removeprefix(mark)
-        mark = b""
+        yield block
 
 
 def json_values(pieces: Iterable[bytes], max_bytes: int) -> Iterator[bytes | None]:

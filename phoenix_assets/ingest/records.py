@@ -52,21 +52,22 @@ class RecordRejected(DeliveryError):
 
 
 def to_documents(
-    records: Iterable[Record], source: str, delivery: str, file: str
-) -> tuple[pl.DataFrame, list[Reject]]:
-    """Return `records` of `file` as DOCUMENT rows, in order, and those that are no valid Unicode as Rejects.
+    records: Iterable[tuple[str, Record]], source: str, delivery: str
+) -> tuple[pl.DataFrame, list[tuple[str, Reject]]]:
+    """Return records, each with its file, as DOCUMENT rows, in order, and those that are no valid Unicode as Rejects.
 
     The locator becomes `<file>#<locator>` and gives the doc_id. A record with a lone surrogate (JSON can
     spell one) cannot be written as UTF-8: it is rejected, never repaired.
     """
     rows, rejects = [], []
-    for record in records:
+    locators = []
+    for file, record in records:
         problem = _not_unicode(record)
         if problem is None:
             rows.append(record)
+            locators.append(f"{file}#{record.locator}")
         else:
-            rejects.append(problem)
-    locators = [f"{file}#{record.locator}" for record in rows]
+            rejects.append((file, problem))
     columns = {
         "doc_id": [document_id(source, delivery, locator) for locator in locators],
         "source": [source] * len(rows),
@@ -82,14 +83,15 @@ def to_documents(
 
 
 def to_quarantine(
-    rejects: Iterable[Reject], source: str, delivery: str, file: str, stage: str
+    rejects: Iterable[tuple[str, Reject]], source: str, delivery: str, stage: str
 ) -> pl.DataFrame:
-    """Return `rejects` of `file` as QUARANTINE rows, in their order."""
-    rows = list(rejects)
+    """Return rejects, each with its file, as QUARANTINE rows, in their order."""
+    found = list(rejects)
+    rows = [reject for _, reject in found]
     columns = {
         "source": [source] * len(rows),
         "delivery": [delivery] * len(rows),
-        "file": [file] * len(rows),
+        "file": [file for file, _ in found],
         "locator": [_encodable(reject.locator) for reject in rows],
         "stage": [str(stage)] * len(rows),
         "reason": [str(reject.reason) for reject in rows],

@@ -1,16 +1,16 @@
-"""Source code to one record a file: a repository as tar or zip archive, or a single source file.
+"""Source code to one record a file: a repository as tar or zip archive or as delivered folder, or a single source file.
 
 What counts as source code, and in which language, is in the reader limits (`code_languages`); other members (images, data,
 binaries) are not documents and leave no trace. Files that nobody wrote (`code_exclusions`) and archives within the archive
 are rejected. A repository's files come in the order of their dependencies (`dependency_order`); `meta` has their
-repository, path in it, place in that order and licence. The title is the path within the archive.
+repository, path in it, place in that order and licence. The title is the path within the archive or folder.
 """
 
 import posixpath
 import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final
@@ -31,7 +31,7 @@ from phoenix_assets.ingest.records import MetaValue, Record, RecordRejected, Rej
 from phoenix_assets.ingest.streams import ZIP_MAGICS, peek, read_whole
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "2"
+KERNEL_VERSION: Final = "3"
 
 _ARCHIVES: Final = (
     ".zip",
@@ -53,13 +53,11 @@ def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
 
     Raises RecordRejected where the archive cannot be read on, after the files before.
     """
-    if _is_zip(path):
-        members = zip_members(path, limits, lambda name: _is_wanted(name, limits))
-    elif peek(path, tarfile.BLOCKSIZE)[257:262] == b"ustar":
-        members = tar_members(path, limits, lambda name: _is_wanted(name, limits))
-    else:
+    if not is_archive(path):
         yield _single(Member(path.name, read_whole(path, limits)), limits)
         return
+    opened = zip_members if _is_zip(path) else tar_members
+    members = opened(path, limits, lambda name: _is_wanted(name, limits))
     with SpooledTemporaryFile(max_size=limits.code.memory_bytes) as texts:
         repository = _Repository(limits, texts)
         problem = None
@@ -72,6 +70,50 @@ def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
         yield from repository.records(path.name.partition(".")[0])
         if problem:
             raise problem
+
+
+def read_folder(
+    paths: Mapping[str, Path], name: str, limits: ReaderLimits
+) -> Iterator[tuple[str, Record | Reject]]:
+    """Yield (its key in `paths`, Record or Reject) for every file of a repository that was delivered as files.
+
+    Keys are paths in the repository; `name` is what it is called without a top folder. Each file was delivered for
+    source code, so what is none is rejected. Locators are the files' own names.
+    """
+    with SpooledTemporaryFile(max_size=limits.code.memory_bytes) as texts:
+        repository = _Repository(limits, texts)
+        for file in sorted(paths):
+            if reject := _taken(repository, file, paths[file], limits):
+                yield file, replace(reject, locator=posixpath.basename(file))
+        for record in repository.records(name):
+            yield record.locator, replace(record, locator=posixpath.basename(record.locator))
+
+
+def _taken(repository: "_Repository", file: str, path: Path, limits: ReaderLimits) -> Reject | None:
+    """Take a delivered file into the repository, or say why it becomes no record."""
+    try:
+        content = read_whole(path, limits)
+        if not content:
+            raise RecordRejected(RejectReason.EMPTY_TEXT, "the file is empty")
+        if reject := repository.add(Member(file, content)):
+            return reject
+        if language(file, limits) is None:
+            detail = "its name is in no language of `code_languages`; deliver it in its own format"
+            raise RecordRejected(RejectReason.UNKNOWN_FORMAT, detail)
+    except RecordRejected as problem:
+        head = peek(path, limits.payload_bytes)
+        return Reject(file, problem.reason, f"{file}: {problem.detail}", head)
+    return None
+
+
+def is_archive(path: Path) -> bool:
+    """Tell whether a file is an archive by its content."""
+    return _is_zip(path) or peek(path, tarfile.BLOCKSIZE)[257:262] == b"ustar"
+
+
+def is_archive_name(name: str) -> bool:
+    """Tell whether a file is an archive by its name."""
+    return name.lower().endswith(_ARCHIVES)
 
 
 def language(name: str, limits: ReaderLimits) -> str | None:
@@ -123,20 +165,20 @@ class _Repository:
                 self.licences[posixpath.dirname(member.name)].append(found)
             if in_language is None:
                 return
-        if member.name.lower().endswith(_ARCHIVES):
+        if is_archive_name(member.name):
             detail = (
                 "an archive within the archive; deliver its files, or itself, as a repository of their own"
             )
             raise RecordRejected(RejectReason.NESTED_ARCHIVE, detail)
         refuse_by_path(member.name, self.limits.code)
+        if in_language is None:
+            return
         rules = self.limits.code
-        text, encoding = _text(member, in_language or "", self.limits)
-        needed = references(
-            member.name, in_language or "", text[: rules.scanned_characters], rules.max_references
-        )
+        text, encoding = _text(member, in_language, self.limits)
+        needed = references(member.name, in_language, text[: rules.scanned_characters], rules.max_references)
         content = text.encode("utf-8", "surrogatepass")
         self.files[locator] = _Written(
-            source=SourceFile(locator, in_language or "", needed),
+            source=SourceFile(locator, in_language, needed),
             name=member.name,
             licence=declared_licence(text),
             encoding=encoding,
@@ -145,8 +187,8 @@ class _Repository:
         )
         self.texts.write(content)
 
-    def records(self, archive: str) -> Iterator[Record | Reject]:
-        """Yield the files that are not empty, in dependency order."""
+    def records(self, name: str) -> Iterator[Record]:
+        """Yield the files that are not empty, in dependency order; `name` is of a repository without a top folder."""
         root = _common_folder(self.files)
         ordered = dependency_order(
             (file.source for file in self.files.values()), self.limits.code.max_references
@@ -156,7 +198,7 @@ class _Repository:
             self.texts.seek(file.offset)
             text = self.texts.read(file.size).decode("utf-8", "surrogatepass")
             meta: dict[str, MetaValue] = {
-                "repository": root or archive,
+                "repository": root or name,
                 "path": file.name.removeprefix(f"{root}/"),
                 "position": position,
                 "language": file.source.language,
@@ -193,7 +235,7 @@ def _is_wanted(name: str, limits: ReaderLimits) -> bool:
         in_language is not None
         or is_licence_file(name, None)
         or is_generated_name(name, limits.code)
-        or name.lower().endswith(_ARCHIVES)
+        or is_archive_name(name)
     )
 
 

@@ -15,13 +15,15 @@ from phoenix_assets.ingest.config import ReaderLimits
 from phoenix_assets.ingest.records import RecordRejected
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "2"
+KERNEL_VERSION: Final = "3"
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 BZIP2_MAGIC: Final = b"BZh"
 XZ_MAGIC: Final = b"\xfd7zXZ\x00"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
+PDF_MAGIC: Final = b"%PDF-"
+PDF_WITHIN: Final = 1024  # bytes of anything else may stand before it
 
 _DECOMPRESSORS: Final[tuple[tuple[bytes, Callable[[BinaryIO], Any]], ...]] = (
     (GZIP_MAGIC, lambda file: gzip.GzipFile(fileobj=file)),
@@ -97,12 +99,14 @@ def peek(path: Path, count: int) -> bytes:
         decompressor = _incremental(block)
         if decompressor is None:
             return block[:count]
-        while block and len(found) < count:
+        while decompressor and block and len(found) < count:
             try:
                 found += decompressor.decompress(block, count)
             except (zlib.error, lzma.LZMAError, OSError, EOFError):
                 break
-            block = file.read(PEEK_BLOCK_BYTES)
+            rest = decompressor.unused_data  # of a member that has ended; the next one begins there
+            block = rest if len(rest) > PEEK_BLOCK_BYTES else rest + file.read(PEEK_BLOCK_BYTES)
+            decompressor = _incremental(block) if decompressor.eof else decompressor
     return found[:count]
 
 

@@ -16,12 +16,13 @@ from phoenix_assets.fields import AS_NAMED, COMMENT, FieldMap, Layout, value_at
 from phoenix_assets.ingest import delimited, jsonl, parquet
 from phoenix_assets.ingest.config import Format, ReaderLimits
 from phoenix_assets.ingest.instruct import conversation_text
+from phoenix_assets.ingest.mojibake import repair_if_whole
 from phoenix_assets.ingest.records import MetaValue, Record, RecordRejected, Reject
 from phoenix_assets.ingest.rows import Row, Rows
 from phoenix_assets.ingest.templates import article_text, k12_text, qa_text, text_field
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 _ROW_PAYLOAD_CHARS_PER_FIELD: Final = 200
 # What is in a document's columns or its text and is not repeated in `meta`.
@@ -77,6 +78,10 @@ def _record(row: Row, fields: FieldMap, layout: Layout, limits: ReaderLimits) ->
     except RecordRejected as problem:
         payload = row.payload or _excerpt(row.fields)[: limits.payload_bytes]
         return Reject(str(row.number), problem.reason, f"{row.unit} {row.number}: {problem.detail}", payload)
+    title, _ = repair_if_whole(title, limits)
+    text, misread_as = repair_if_whole(text, limits)
+    if misread_as:
+        told["misread_as"] = list(misread_as)
     return Record(str(row.number), url, title, lang, text, _meta(row, named, fields, layout) | told)
 
 

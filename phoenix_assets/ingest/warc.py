@@ -19,7 +19,7 @@ from phoenix_assets.ingest.records import MetaValue, Record, RecordRejected, Rej
 from phoenix_assets.ingest.streams import BLOCK_BYTES, GZIP_MAGIC, GZIP_WBITS, PEEK_BLOCK_BYTES, ZSTD_MAGIC
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "2"
+KERNEL_VERSION: Final = "3"
 
 _RECORD_END: Final = b"\r\n\r\n"
 _RECORD_START: Final = b"WARC/1."
@@ -39,16 +39,16 @@ def _stretch(path: Path, start: int, limits: ReaderLimits) -> Generator[Record |
 
     A page is given out when the record after it has begun: only then is it known that its length was right.
     """
-    last, page, problem, is_read = None, None, "", False
+    last, problem, is_read = None, "", False
+    page: tuple[Record | Reject, ...] = ()
     with path.open("rb") as stream:
         stream.seek(start)
         try:
             for warc in ArchiveIterator(stream, record_types=WarcRecordType.any_type, parse_http=True):
-                if page is not None:
-                    yield page
+                yield from page
                 if last is None and warc.stream_pos > start:  # FastWARC has gone over it without a word
                     yield Reject(str(start), RejectReason.CORRUPT, "the record is damaged")
-                last, page, is_read = warc.stream_pos, None, False
+                last, page, is_read = warc.stream_pos, (), False
                 page, is_read = _page(warc, limits), True
         except OSError as error:
             if error.errno is not None:
@@ -58,31 +58,34 @@ def _stretch(path: Path, start: int, limits: ReaderLimits) -> Generator[Record |
     damaged = _end_of_member(path, last, problem) if problem and is_read else last
     if problem and damaged == last:
         detail = f"the record is damaged, or its length is wrong: {problem}"
-        page = Reject(str(last), RejectReason.CORRUPT, detail)
-    if page is not None:
-        yield page
+        page = (Reject(str(last), RejectReason.CORRUPT, detail),)
+    yield from page
     if problem:
         following = _next_record(path, last + 1)
         if damaged not in (last, following):
             yield Reject(str(damaged), RejectReason.CORRUPT, f"the record is damaged: {problem}")
         return following
-    if not (isinstance(page, Reject) and page.reason is RejectReason.TRUNCATED) and _ends_early(path, last):
+    if RejectReason.TRUNCATED not in _reasons(page) and _ends_early(path, last):
         raise RecordRejected(RejectReason.TRUNCATED, f"the file ends within a record after byte {last}")
     return None
 
 
-def _page(warc: Any, limits: ReaderLimits) -> Record | Reject | None:
-    """Return what a record gives; None if it is no document."""
+def _reasons(page: tuple[Record | Reject, ...]) -> set[RejectReason]:
+    return {result.reason for result in page if isinstance(result, Reject)}
+
+
+def _page(warc: Any, limits: ReaderLimits) -> tuple[Record | Reject, ...]:
+    """Return what a record gives; nothing if it is no document."""
     extracted = warc.record_type == WarcRecordType.conversion
     if extracted:
         media_type, charset = media_type_and_charset(warc.headers.get("Content-Type") or "")
     elif warc.record_type == WarcRecordType.response and warc.is_http_parsed:
         media_type, charset = (warc.http_content_type or "").lower(), warc.http_charset
     else:
-        return None
+        return ()
     headers = {} if extracted else {name.lower(): value for name, value in warc.http_headers.items()}
     if not is_document(media_type, None if extracted else warc.http_headers.status_code, extracted=extracted):
-        return None
+        return ()
     meta: dict[str, MetaValue] = {
         "record_id": (warc.record_id or "").removeprefix("<urn:uuid:").removesuffix(">"),
         "date": warc.headers.get("WARC-Date", ""),

@@ -1,8 +1,11 @@
 """A gzip file of many members is whole only if every one of them is."""
 
+import bz2
 import gzip
 import hashlib
+import lzma
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from phoenix_assets.ingest.gzip_members import checked_sha256
 from phoenix_assets.ingest.retries import DamagedError
+from phoenix_assets.ingest.streams import peek
 
 NOISE = random.Random(1).randbytes(700_000)
 
@@ -62,3 +66,12 @@ def test_a_file_that_ends_within_a_member_is_damaged(tmp_path: Path, cut: int) -
 def test_a_bomb_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match="unpack to more"):
         check(tmp_path, gzip.compress(bytes(5_000_000)))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_look_at_a_file_goes_over_the_ends_of_its_members(
+    pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    members = [b"%04d" % number * 1000 for number in range(100)]
+    (tmp_path / "a").write_bytes(b"".join(map(pack, members)))
+    assert peek(tmp_path / "a", 50_000) == b"".join(members)[:50_000]

@@ -130,10 +130,10 @@ def test_plain_documents_keep_title_address_language_and_the_rest_as_meta(
 def test_a_lone_surrogate_spelled_in_json_becomes_a_reject(tmp_path: Path, limits: ReaderLimits) -> None:
     results = read(tmp_path / "a.jsonl", "jsonl", b'{"text": "a\\ud800b"}\n', limits)
     documents, rejects = to_documents(
-        [result for result in results if isinstance(result, Record)], "qa", "d", "a.jsonl"
+        [("a.jsonl", result) for result in results if isinstance(result, Record)], "qa", "d"
     )
     assert documents.is_empty()
-    assert [str(reject.reason) for reject in rejects] == ["invalid_encoding"]
+    assert [str(reject.reason) for _, reject in rejects] == ["invalid_encoding"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)

@@ -1,7 +1,10 @@
 """A file's content says what it is; its name says nothing."""
 
+import argparse
 import gzip
+import heapq
 import io
+import json
 import resource
 import zipfile
 from pathlib import Path
@@ -65,6 +68,48 @@ def test_a_format_is_recognised_by_content(
 ) -> None:
     (tmp_path / "misleading.pdf.txt").write_bytes(content)
     assert recognise(tmp_path / "misleading.pdf.txt", limits) is format
+
+
+SOURCE = b"import os\n\n\ndef home() -> str:\n    return os.environ['HOME']  # always set\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format"),
+    [
+        ("home.py", SOURCE, Format.CODE),
+        ("home.txt", SOURCE, Format.TXT),
+        ("home.md", SOURCE, Format.TXT),
+        ("novel.py", TEXT.encode() * 9, Format.TXT),
+        (
+            "essay.c",
+            b"It was a bright cold day in April,\nand the clocks were striking thirteen.\n" * 9,
+            Format.TXT,
+        ),
+        ("run.sh", b"#!/bin/sh\necho one two three\necho four\n", Format.CODE),
+        ("main.rs", b'fn main() {\n    let x = 1;\n    println!("{x}");\n}\n', Format.CODE),
+        ("a.txt", b"id\ttext\n1\tone\n2\ttwo\n", Format.CSV),
+        ("a.tsv", "编号\ttext\n1\t一\n2\t二\n".encode(), Format.CSV),
+        ("a.tsv", "en\tzh\nOne.\t一。\nTwo.\t二。\n".encode(), Format.PARALLEL_TSV),
+        ("a.tsv", b"id\ttext\n1\tone\n2\n", Format.TXT),
+        ("a.tsv", b"1\tone!\n2\ttwo!\n3\tthree!\n", Format.TXT),
+        ("poem.tsv", b"\tThe rose is red,\n\tthe violet blue,\n\tand so are you.\n", Format.TXT),
+    ],
+)
+def test_a_name_counts_only_where_it_confirms_the_content(
+    name: str, content: bytes, format: Format, tmp_path: Path, limits: ReaderLimits
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert recognise(tmp_path / name, limits) is format
+
+
+def test_the_standard_library_is_code_under_its_name_and_text_under_another(
+    tmp_path: Path, limits: ReaderLimits
+) -> None:
+    for module in (argparse, heapq, json):
+        source = Path(module.__file__ or "")
+        assert recognise(source, limits) is Format.CODE
+        (tmp_path / "source.txt").write_bytes(source.read_bytes())
+        assert recognise(tmp_path / "source.txt", limits) is Format.TXT
 
 
 @pytest.mark.parametrize(

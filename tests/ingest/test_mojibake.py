@@ -1,5 +1,6 @@
 """Text that went through a wrong encoding comes back, or is refused; sound text stays as it is."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phoenix_assets.ingest.config import ReaderLimits, reader_limits
+from phoenix_assets.ingest.html import extract_html
 from phoenix_assets.ingest.mojibake import repair
 from phoenix_assets.ingest.readers import read_file
 from phoenix_assets.ingest.records import Record, RecordRejected, Reject
@@ -92,3 +94,35 @@ def test_a_text_file_with_losses_is_quarantined(tmp_path: Path, limits: ReaderLi
     (reject,) = read_file(tmp_path / "a.txt", "txt", limits)
     assert isinstance(reject, Reject)
     assert reject.reason is RejectReason.INVALID_ENCODING
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_mojibake_in_a_record_comes_back_and_says_so(
+    format: str, tmp_path: Path, limits: ReaderLimits
+) -> None:
+    text, title = (misread(part.replace("\n", " "), "cp1252") for part in (CHINESE, "三国演义"))
+    rows = {
+        "jsonl": json.dumps({"title": title, "text": text}) + "\n",
+        "csv": f'title,text\n{title},"{text}"\n',
+    }
+    (tmp_path / "a").write_text(rows[format], "utf-8")
+    (record,) = read_file(tmp_path / "a", format, limits)
+    assert isinstance(record, Record)
+    assert (record.title, record.text.strip()) == ("三国演义", CHINESE.replace("\n", " ").strip())
+    assert record.meta["misread_as"] == ["cp1252"]
+
+
+def test_a_record_that_lost_characters_stays_as_it_is(tmp_path: Path, limits: ReaderLimits) -> None:
+    (tmp_path / "a").write_text('{"text": "caf\ufffd"}\n', "utf-8")
+    (record,) = read_file(tmp_path / "a", "jsonl", limits)
+    assert isinstance(record, Record)
+    assert (record.text, dict(record.meta)) == ("caf\ufffd", {})
+
+
+@pytest.mark.parametrize(("charset", "text"), [(None, CHINESE), ("utf-8", misread(CHINESE, "cp1252"))])
+def test_mojibake_of_a_page_is_looked_for_unless_its_charset_was_declared(
+    charset: str | None, text: str, limits: ReaderLimits
+) -> None:
+    page = f"<title>t</title><p>{misread(CHINESE, 'cp1252')}</p>".encode()
+    _, found = extract_html(page, charset, limits)
+    assert found.split() == text.replace("\x85", " ").split()

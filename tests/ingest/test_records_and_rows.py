@@ -9,7 +9,7 @@ GOOD = Record("7", "http://e.org", "标题", "zh", "正文", {"b": 1, "a": "é",
 
 
 def test_documents_have_the_schema_and_a_stable_id() -> None:
-    documents, rejects = to_documents([GOOD], "qa", "d1", "a.jsonl")
+    documents, rejects = to_documents([("a.jsonl", GOOD)], "qa", "d1")
     assert documents.schema == DOCUMENT
     assert rejects == []
     row = documents.row(0, named=True)
@@ -20,7 +20,8 @@ def test_documents_have_the_schema_and_a_stable_id() -> None:
 
 def test_the_order_of_meta_does_not_change_a_row() -> None:
     turned = Record("7", "http://e.org", "标题", "zh", "正文", dict(reversed(GOOD.meta.items())))
-    assert to_documents([GOOD], "s", "d", "f")[0].equals(to_documents([turned], "s", "d", "f")[0])
+    one, other = (to_documents([("f", record)], "s", "d")[0] for record in (GOOD, turned))
+    assert one.equals(other)
 
 
 def test_lone_surrogates_are_rejected_wherever_they_are() -> None:
@@ -30,20 +31,20 @@ def test_lone_surrogates_are_rejected_wherever_they_are() -> None:
         Record("3", "", "", "", "text", {"x": "\ud800"}),
         GOOD,
     ]
-    documents, rejects = to_documents(bad, "s", "d", "f")
+    documents, rejects = to_documents([("f", record) for record in bad], "s", "d")
     assert documents.height == 1
-    assert [(reject.locator, reject.reason) for reject in rejects] == [
-        (number, RejectReason.INVALID_ENCODING) for number in "123"
+    assert [(file, reject.locator, reject.reason) for file, reject in rejects] == [
+        ("f", number, RejectReason.INVALID_ENCODING) for number in "123"
     ]
 
 
 def test_no_records_give_an_empty_table() -> None:
-    assert to_documents([], "s", "d", "f")[0].schema == DOCUMENT
-    assert to_quarantine([], "s", "d", "f", Stage.EXTRACTED).schema == QUARANTINE
+    assert to_documents([], "s", "d")[0].schema == DOCUMENT
+    assert to_quarantine([], "s", "d", Stage.EXTRACTED).schema == QUARANTINE
 
 
 def test_rejects_with_undecodable_names_can_be_written() -> None:
     reject = Reject("a\udc80.py", RejectReason.CORRUPT, "bad \udc80", b"\xff\x00")
-    row = to_quarantine([reject], "code", "d", "r.tar", Stage.EXTRACTED).row(0, named=True)
+    row = to_quarantine([("r.tar", reject)], "code", "d", Stage.EXTRACTED).row(0, named=True)
     assert (row["locator"], row["reason"], row["payload"]) == ("a\\udc80.py", "corrupt", b"\xff\x00")
     assert row["stage"] == "extracted"
