@@ -34,7 +34,7 @@ def config_dir() -> Path:
 def load(model: type[ConfigT], path: Path) -> ConfigT:
     """Read the YAML file at `path` into `model`. Raises ConfigError naming the file, the key and the value."""
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
+        values = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)  # many files, at every start
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; create it or correct the name that refers to it") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

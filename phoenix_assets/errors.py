@@ -17,12 +17,24 @@ class LineageError(PhoenixError):
     """Recorded lineage and the data in the lake disagree, or an input is missing."""
 
 
+class DamagedIndex(LineageError):
+    """A file of a dedup index is missing, or is not what was written."""
+
+
+class Overtaken(PhoenixError):
+    """Somebody else has committed to a table since its inputs were resolved: what was made of them is out of date."""
+
+
 class ConservationError(PhoenixError):
     """A stage lost or invented documents: rows in differ from rows kept plus rows dropped."""
 
 
 class RecipeDrift(PhoenixError):
     """A frozen mixture's recipe differs from the one that was recorded."""
+
+
+class Withdrawn(PhoenixError):
+    """A frozen mixture pins data that is not there any more: it was erased, or its files were removed."""
 
 
 class JobError(PhoenixError):

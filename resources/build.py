@@ -19,7 +19,7 @@ import polars as pl
 
 from phoenix_assets.config import digest
 from phoenix_assets.content_hash import ContentHash
-from phoenix_assets.errors import LineageError
+from phoenix_assets.errors import LineageError, Overtaken
 from phoenix_assets.lineage import InputVersion, LicenceTerms, LineageRecord, SideTable, StoredRecord
 from phoenix_assets.schema import LEDGER, QUARANTINE
 from resources.lake import Lake, Shard, StagedFile, stage
@@ -52,6 +52,7 @@ class Build:
     run_id: str
     inputs: tuple[InputVersion, ...]
     partitioned_by: str | None = PARTITION_COLUMN
+    table_version: int | None = None  # of the asset's table, from before the inputs were resolved
     started: str = field(default_factory=lambda: _now())
 
     @property
@@ -180,11 +181,14 @@ class Build:
         data_version: str | None = None,
         partitions: Collection[str] | None = None,
         content: ContentHash | None = None,
+        succeed: bool = False,
     ) -> StoredRecord:
         """Make the staged files the asset's partition, together with the lineage record.
 
         `data_version` replaces the content hash where an asset's identity is not the sum of its rows. An unpartitioned
         asset whose table is partitioned replaces only these `partitions` of it; `content` is that of the whole table.
+        What is made of the version before must `succeed` just that one: raises Overtaken, and leaves no staged file, when
+        there is another one by now.
         """
         files = list(staged)
         content_hash = _total(files) if content is None else content.data_version
@@ -206,14 +210,20 @@ class Build:
             started=self.started,
             finished=_now(),
         )
-        version = self.lake.commit(
-            self.asset,
-            schema,
-            files,
-            column=self.partitioned_by,
-            partitions=[self.partition] if partitions is None else partitions,
-            record=record,
-        )
+        try:
+            version = self.lake.commit(
+                self.asset,
+                schema,
+                files,
+                column=self.partitioned_by,
+                partitions=[self.partition] if partitions is None else partitions,
+                record=record,
+                after=self.table_version if succeed else None,
+            )
+        except Overtaken:
+            for file in files:
+                (self.table_dir / file.path).unlink(missing_ok=True)
+            raise
         return StoredRecord(record=record, storage_version=version)
 
     def _inherited_licences(self) -> tuple[LicenceTerms, ...]:

@@ -25,7 +25,7 @@ from deltalake.transaction import AddAction
 
 from phoenix_assets.config import digest
 from phoenix_assets.content_hash import ContentHash, content_hash, file_sha256
-from phoenix_assets.errors import LineageError
+from phoenix_assets.errors import LineageError, Overtaken
 from phoenix_assets.lineage import UNPARTITIONED, InputVersion, LineageRecord, StoredRecord
 
 RECORD_KEY: Final = "phoenix.lineage"
@@ -35,6 +35,11 @@ _BACKOFF_MS: Final = 10  # at most, after the first conflict; 20 times as much a
 _TABLE_PROPERTIES: Final = {
     "delta.enableExpiredLogCleanup": "false"
 }  # the log is the lineage: keep it for ever
+
+
+def phoenix_home() -> Path:
+    """Return `$PHOENIX_HOME`, by default `.phoenix` in the working directory, as an absolute path."""
+    return Path(os.environ.get("PHOENIX_HOME", ".phoenix")).resolve()
 
 
 @dataclass(frozen=True)
@@ -134,10 +139,12 @@ class Lake:
         column: str | None,
         partitions: Collection[str],
         record: LineageRecord | None = None,
+        after: int | None = None,
     ) -> int:
         """Replace partitions (or the whole unpartitioned table) in one commit; return its storage version.
 
-        `partitions` are those that the staged files belong to, and those of which nothing is left.
+        `partitions` are those that the staged files belong to, and those of which nothing is left. Raises Overtaken when
+        the table is not at the storage version `after` any more (-1: there was none).
         """
         path = str(self.table_dir(asset))
         columns = dict(schema) | ({column: pl.String()} if column and column not in schema else {})
@@ -163,7 +170,7 @@ class Lake:
         metadata = {"phoenix.commit": commit_id}
         if record is not None:
             metadata[RECORD_KEY] = record.model_dump_json()
-        before = self._transact(path, actions, delta_schema, column, sorted(partitions), metadata)
+        before = self._transact(path, actions, delta_schema, column, sorted(partitions), metadata, after)
         newest = DeltaTable(path)
         for entry in newest.history(newest.version() - before):  # others may have committed since
             if entry.get("phoenix.commit") == commit_id:
@@ -178,6 +185,7 @@ class Lake:
         column: str | None,
         partitions: list[str],
         metadata: dict[str, str],
+        after: int | None,
     ) -> int:
         """Commit, again from the newest version while others get in between; return the version before.
 
@@ -187,6 +195,10 @@ class Lake:
         while True:
             table = DeltaTable(path)
             before: int = table.version()
+            if after is not None and before != max(after, 0):  # version 0 is the empty table
+                raise Overtaken(
+                    f"{path} is at version {before}, not {after} any more: start again from there"
+                )
             try:
                 table.create_write_transaction(
                     actions,
@@ -269,6 +281,14 @@ class Lake:
         folder = self.home / "scratch"
         folder.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(dir=folder)
+
+    def files_folder(self, source: InputVersion) -> Path:
+        """Return the folder in which the files of a files asset lie. Raises LineageError when it has none."""
+        row = self.read(source).select("path", "stored_at").first().collect()
+        if row.is_empty():
+            raise LineageError(f"{source.asset}: no files at version {source.storage_version}")
+        path, stored_at = map(str, row.row(0))
+        return self.table_dir(source.asset) / stored_at.removesuffix(path)
 
     def stored_file(self, source: InputVersion, name: str) -> Path:
         """Return the path of the file called `name` in a files asset. Raises LineageError when it is not there."""

@@ -1,6 +1,5 @@
 """The one resource assets need: the lake, the lineage ledger and the engine of this `$PHOENIX_HOME`."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,8 @@ import dagster as dg
 from phoenix_assets.lineage import UNPARTITIONED, InputVersion
 from resources.build import PARTITION_COLUMN, Build
 from resources.engine import Engine, default_workers, open_engine
-from resources.lake import Lake
+from resources.lake import Lake, phoenix_home
 from resources.ledger import LineageLedger
-
-
-def phoenix_home() -> Path:
-    """Return `$PHOENIX_HOME`, by default `.phoenix` in the working directory, as an absolute path."""
-    return Path(os.environ.get("PHOENIX_HOME", ".phoenix")).resolve()
 
 
 class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -68,6 +62,8 @@ class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
         `all_of` those of which every partition is read. Raises LineageError when one was never materialised.
         """
         ledger = self.ledger
+        own = context.asset_key.to_user_string()
+        table_version = ledger.lake.version(own)
         partition = context.partition_key if context.has_partition_key else UNPARTITIONED
         one, every = list(same), list(all_of)
         heads = ledger.all_heads([*one, *every])
@@ -78,15 +74,15 @@ class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
             resolved.append(found[place].as_input() if place in found else ledger.resolve(asset, place))
         for asset in every:
             resolved += [stored.as_input() for _, stored in sorted(heads.get(asset, {}).items())]
-        asset = context.asset_key.to_user_string()
         return Build(
             lake=ledger.lake,
             ledger=ledger,
-            asset=asset,
+            asset=own,
             partition=partition,
             code_version=context.assets_def.code_versions_by_key[context.asset_key] or "",
             config=config,
             run_id=context.run_id,
             inputs=tuple(resolved),
             partitioned_by=partitioned_by or (PARTITION_COLUMN if partition else None),
+            table_version=table_version,
         )

@@ -7,9 +7,12 @@ import polars as pl
 from phoenix_assets.audit.closure import closure, verify
 from phoenix_assets.audit.exposure import Run, tokens_seen
 from phoenix_assets.errors import LineageError
-from phoenix_assets.lineage import LineageRecord, StoredRecord
+from phoenix_assets.lineage import LineageRecord, SideTable, StoredRecord
+from phoenix_assets.tokens.trace import TraceIndex
 from resources.lake import Lake
 from resources.ledger import LineageLedger
+from training_jobs.data_order import open_plan
+from training_jobs.errors import OrderPlanError
 
 
 def audit_checkpoint(
@@ -47,22 +50,18 @@ def audit_checkpoint(
     }
 
 
-def run_behind(lake: Lake, records: list[StoredRecord]) -> tuple[Run, pl.DataFrame]:
-    """Return the data order of the run among `records`, and the trace index of its train split.
+def run_behind(lake: Lake, records: list[StoredRecord]) -> Run:
+    """Return what the run among `records` trained on, and in which order.
 
-    Raises LineageError when the records hold no run or no tokens.
+    Raises LineageError when the records hold no run or no tokens, or the plan of the order is damaged.
     """
-    train = _only(records, "train/")
-    tokens = _only(records, "tokens/")
-    trace = lake.read(tokens.as_input()).filter(pl.col("split") == "train").sort("offset").collect()
-    settings: Any = train.record.config["experiment"]
-    run = Run(
-        total_tokens=int(trace["tokens"].sum()),
-        sequence_length=settings["sequence_length"],
-        global_batch=settings["global_batch_tokens"] // settings["sequence_length"],
-        seed=settings["seed"],
-    )
-    return run, trace
+    tokens = _only(records, "tokens/").record.side_tables[SideTable.FILES]
+    order = _only(records, "order/").as_input()
+    try:
+        plan, _ = open_plan(lake.files_folder(order))
+    except OrderPlanError as error:
+        raise LineageError(str(error)) from error
+    return Run(plan, TraceIndex(lake.files_folder(tokens), "train"))
 
 
 def _checkpoint(ledger: LineageLedger, experiment: str, step: int | None) -> StoredRecord:
@@ -87,8 +86,7 @@ def _only(records: list[StoredRecord], prefix: str) -> StoredRecord:
 
 
 def _seen(lake: Lake, records: list[StoredRecord], checkpoint: StoredRecord) -> pl.DataFrame:
-    run, trace = run_behind(lake, records)
-    copies = tokens_seen(trace, run, checkpoint.record.counts["step"])
+    copies = tokens_seen(run_behind(lake, records), checkpoint.record.counts["step"])
     return copies.group_by("source", "delivery").agg(
         documents_seen=pl.col("doc_id").n_unique(), tokens_seen=pl.col("tokens_seen").sum()
     )
@@ -126,7 +124,7 @@ def _documents_at_stage(records: list[StoredRecord], source: str, delivery: str)
         for stored in records
         if stored.record.asset.startswith(f"{source}/")
         and stored.record.partition == delivery
-        and not stored.record.asset.endswith(("/raw", "/signatures"))
+        and not stored.record.asset.endswith(("/raw", "/signatures", "/paragraphs", "/sentences"))
     }
 
 

@@ -7,6 +7,8 @@ import polars as pl
 from phoenix_assets.audit.checkpoint import run_behind
 from phoenix_assets.audit.closure import closure
 from phoenix_assets.audit.exposure import steps_that_saw
+from phoenix_assets.audit.lost_passages import lost_passages
+from phoenix_assets.audit.twins import twins_of_document
 from phoenix_assets.errors import LineageError
 from phoenix_assets.lineage import SideTable, StoredRecord
 from phoenix_assets.schema import Stage
@@ -28,6 +30,7 @@ def audit_document(lake: Lake, ledger: LineageLedger, doc_id: str) -> dict[str, 
         "stages": stages,
         "survivor": _origin(lake, ledger, None, survivor) | {"doc_id": survivor} if survivor else None,
         "twins": _twins(lake, ledger, doc_id),
+        "lost_passages": lost_passages(lake, ledger, doc_id),
         "mixtures": _mixtures(lake, ledger, doc_id),
         "training": _training(lake, ledger, doc_id),
     }
@@ -81,17 +84,9 @@ def _heads(lake: Lake, ledger: LineageLedger, prefix: str) -> list[StoredRecord]
 
 
 def _twins(lake: Lake, ledger: LineageLedger, doc_id: str) -> list[dict[str, Any]]:
-    """Return the documents that were dropped as copies of this one."""
-    found: list[dict[str, Any]] = []
-    for stored in _heads(lake, ledger, "dedup/"):
-        rows = lake.read(stored.as_input()).filter(pl.col("duplicate_of") == doc_id)
-        found += (
-            rows.select("doc_id", "source", "delivery", "granularity", "similarity")
-            .sort("doc_id")
-            .collect()
-            .to_dicts()
-        )
-    return found
+    """Return the other documents that were dropped as copies of the same survivor."""
+    found = twins_of_document(lake, ledger, doc_id)
+    return [twin for twin in found["twins"] if twin["doc_id"] != doc_id] if found else []
 
 
 def _mixtures(lake: Lake, ledger: LineageLedger, doc_id: str) -> list[dict[str, Any]]:
@@ -111,8 +106,8 @@ def _training(lake: Lake, ledger: LineageLedger, doc_id: str) -> list[dict[str, 
     """Return, for each run, where the document's tokens stand and which steps saw them."""
     found = []
     for train in _heads(lake, ledger, "train/"):
-        run, trace = run_behind(lake, closure(ledger, train))
-        copies = trace.filter(pl.col("doc_id") == doc_id)
+        run = run_behind(lake, closure(ledger, train))
+        copies = run.trace.find(doc_id)
         steps = int(lake.read(train.as_input()).select(pl.col("step").max()).collect().item() or 0)
         found += [
             {

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from phoenix_assets.config import Config, config_dir, load
+from phoenix_assets.pretrained import PretrainedModel
 
 
 class ForeignParagraphs(Config):
@@ -112,14 +113,6 @@ def _over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             _over(known, change) if isinstance(known, dict) and isinstance(change, dict) else change
         )
     return merged
-
-
-class PretrainedModel(Config):
-    """A model that somebody else trained: where it is, and how it is recognised."""
-
-    location: str = Field(description="path of a file, relative to the configuration folder, or https URL")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    licence: str
 
 
 class KenlmConfig(Config):

@@ -7,24 +7,34 @@ heavy to import is imported inside the commands: `phoenix --help` must be there 
 
 from phoenix_assets.cli import (
     audit,
+    banding,
     check_text,
+    compare,
     crawl,
     drops,
     ledger,
+    mixture,
     quarantine,
+    rebuild_index,
     rescore,
     thresholds,
+    trace,
 )
 from phoenix_assets.cli.main import main
 
 __all__ = [
     "audit",
+    "banding",
     "check_text",
+    "compare",
     "crawl",
     "drops",
     "ledger",
     "main",
+    "mixture",
     "quarantine",
+    "rebuild_index",
     "rescore",
     "thresholds",
+    "trace",
 ]

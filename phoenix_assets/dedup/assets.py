@@ -7,12 +7,15 @@ changes none, so the deliveries that were there before stay fresh.
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
 
 from phoenix_assets.config import config_dir, load
 from phoenix_assets.dedup.config import DedupConfig, Granularity
+from phoenix_assets.dedup.passages.config import Passage
+from phoenix_assets.errors import ConfigError
 from phoenix_assets.sources import load_sources
 from resources.conservation import conservation
 from resources.declare import declared, deliveries
@@ -20,21 +23,28 @@ from resources.phoenix import Phoenix
 from resources.report import materialized
 from resources.shard_work import OnFrame, OnFrameWith, shard_work
 
+if TYPE_CHECKING:
+    from resources.duplicates import Duplicates
+
 _PRINTS = tuple(f"phoenix_assets.dedup.{name}" for name in ("stages", "shingles", "minhash", "exact", "urls"))
-_DECISIONS = tuple(
+INDEX_KERNELS = tuple(
     f"phoenix_assets.dedup.{name}"
     for name in (
+        "levels",
         "stages",
         "granularity",
         "candidates",
+        "columns",
         "index",
         "segments",
         "settle",
         "update",
         "store",
+        "restore",
         "lsh",
     )
 )
+REBUILD = "phoenix/rebuild_index"  # the tag of a run that decides everything anew
 ORIGIN = "origin"  # the column by which decisions are partitioned: source and delivery
 
 
@@ -43,9 +53,17 @@ def load_dedup() -> DedupConfig:
     return load(DedupConfig, config_dir() / "dedup.yaml").covering(load_sources())
 
 
-def index_key(group: str, granularity: Granularity) -> str:
-    """Return the asset path of a group's decisions at a granularity."""
-    return f"dedup/{group}/{granularity.value}"
+def index_key(group: str, level: Granularity | Passage) -> str:
+    """Return the asset path of a group's decisions at a level."""
+    return f"dedup/{group}/{level.value}"
+
+
+def index_keys(group: str) -> list[str]:
+    """Return the asset paths of a group's decisions, in the order in which they are made."""
+    groups = load_dedup().groups
+    if group not in groups:
+        raise ConfigError(f"no dedup group {group!r}; there are: {', '.join(sorted(groups))}")
+    return [index_key(group, level) for level in (*Granularity, *Passage)]
 
 
 def index_assets() -> list[dg.AssetsDefinition]:
@@ -107,7 +125,7 @@ def _index(name: str, granularity: Granularity, dedup: DedupConfig) -> dg.Assets
         **declared(
             index_key(name, granularity),
             room="dedup",
-            kernels=_DECISIONS,
+            kernels=INDEX_KERNELS,
             config=config,
             deps=[*upstream, *before],
             kinds=("deltalake", "numba"),
@@ -116,38 +134,65 @@ def _index(name: str, granularity: Granularity, dedup: DedupConfig) -> dg.Assets
         )
     )
     def index(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from phoenix_assets.dedup.levels import DocumentLevel
         from resources.dedup_index import decide
+        from resources.duplicates import Duplicates
         from resources.engine import default_workers
 
-        build = phoenix.start(context, config=config, all_of=upstream, same=before, partitioned_by=ORIGIN)
+        start = partial(
+            phoenix.start, context, config=config, all_of=upstream, same=before, partitioned_by=ORIGIN
+        )
         with phoenix.lake.scratch() as folder:
-            stored = decide(
-                build,
-                granularity,
-                group,
+            decided = decide(
+                start,
+                DocumentLevel(granularity, group, dedup.signature, dedup.index),
                 dedup,
                 Path(folder),
                 before=before[0] if before else None,
                 threads=phoenix.workers or default_workers(),
+                anew=REBUILD in context.run.tags,
+                warn=context.log.warning,
             )
-        decided = build.lake.read(stored.as_input()).filter(~pl.col("kept")).collect()
-        return materialized(stored, pictures=_pictures(build.asset, decided), sample=_sample(decided))
+        found = Duplicates(phoenix.lake, phoenix.ledger, decided.stored)
+        return materialized(
+            decided.stored,
+            pictures=_pictures(found.stored.record.asset, found),
+            sample=_sample(found.dropped),
+            extra={
+                "comparison": dg.MetadataValue.path(_comparison(phoenix, found)),
+                **({"damaged": decided.damage} if decided.damage else {}),
+            },
+        )
 
     return index
 
 
-def _pictures(asset: str, dropped: pl.DataFrame) -> dict[str, bytes]:
+def _pictures(asset: str, found: "Duplicates") -> dict[str, bytes]:
     from phoenix_assets.figures import bars
 
-    by_source = {
-        str(source): float(count) for source, count in dropped["source"].value_counts(sort=True).iter_rows()
-    }
-    sizes = dropped.group_by("duplicate_of").len()["len"].value_counts().sort("len")
-    clusters = {f"{size + 1} copies": float(count) for size, count in sizes.head(12).iter_rows()}
+    by_source = found.dropped["source"].value_counts(sort=True)
     return {
-        "duplicates": bars(by_source, title=f"{asset}: duplicates dropped", unit="documents"),
-        "cluster_sizes": bars(clusters, title=f"{asset}: clusters by size", unit="clusters"),
+        "duplicates": bars(
+            dict(by_source.iter_rows()), title=f"{asset}: duplicates dropped", unit="documents"
+        ),
+        "cluster_sizes": bars(found.sizes, title=f"{asset}: clusters by size", unit="clusters"),
     }
+
+
+def _comparison(phoenix: Phoenix, found: "Duplicates") -> Path:
+    """Write some of what was dropped beside what was kept, for people, in the place of what the version before wrote.
+
+    It is no part of the lake: it holds texts, which must not outlive them there.
+    """
+    from phoenix_assets.dedup.comparison_config import load_comparisons
+    from resources.duplicates import Order
+
+    config = load_comparisons()
+    path = phoenix.path / "reports" / f"{found.stored.record.asset}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = path.with_suffix(f".{found.stored.record.record_id}")  # two builds can end at the same time
+    written.write_text(found.report(Order.SIMILARITY, config.report_pairs, config), "utf-8")
+    return written.replace(path)
 
 
 def _sample(dropped: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from phoenix_assets.config import Config
+from phoenix_assets.dedup.passages.config import PassageRules, PassagesConfig
 
 MAX_SHINGLE: Final = 64
 
@@ -59,8 +60,8 @@ class GroupConfig(Config):
     """One dedup group: its sources, its banding, and the similarity from which a pair is a duplicate."""
 
     sources: list[str] = Field(min_length=1)
-    bands: int = Field(ge=1)
-    rows: int = Field(ge=1)
+    bands: int = Field(default=0, ge=0)  # without bands and rows: datasketch's optimum for the threshold
+    rows: int = Field(default=0, ge=0)
     threshold: float = Field(ge=0.0, le=1.0)  # least estimated similarity of a pair that is joined
     compared: int = Field(
         ge=1
@@ -98,9 +99,22 @@ class DedupConfig(Config):
     quality: QualityConfig
     tracking_parameters: tuple[str, ...]  # names (regular expressions) of query parameters that name no page
     index: IndexConfig
+    passages: PassagesConfig
     groups: dict[str, GroupConfig] = Field(min_length=1)
     default_group: str  # of the sources that no group names; they rank last, in name order
     priority: list[str]  # sources, best first: of two duplicates the one from the better source is kept
+
+    @model_validator(mode="after")
+    def _bands_are_chosen_where_none_are_named(self) -> Self:
+        for name, group in self.groups.items():
+            if (group.bands == 0) != (group.rows == 0):
+                raise ValueError(f"group {name!r} names one of bands and rows: name both, or neither")
+            if group.bands == 0:
+                from phoenix_assets.dedup.banding import optimal_banding
+
+                bands, rows = optimal_banding(group.threshold, self.signature.permutations)
+                self.groups[name] = group.model_copy(update={"bands": bands, "rows": rows})
+        return self
 
     @model_validator(mode="after")
     def _bands_fit_the_signature(self) -> Self:
@@ -117,6 +131,15 @@ class DedupConfig(Config):
     def _default_group_exists(self) -> Self:
         if self.default_group not in self.groups:
             raise ValueError(f"default_group {self.default_group!r} is not one of {sorted(self.groups)}")
+        return self
+
+    @model_validator(mode="after")
+    def _each_group_says_what_becomes_of_its_passages(self) -> Self:
+        for name in self.groups.keys() ^ self.passages.groups.keys():
+            told = (
+                "is no dedup group" if name in self.passages.groups else "is a dedup group without passages"
+            )
+            raise ValueError(f"{name!r} {told}: `groups` and `passages.groups` must have the same names")
         return self
 
     @model_validator(mode="after")
@@ -168,3 +191,13 @@ class DedupConfig(Config):
         if source not in self.priority:
             raise KeyError(f"priority in config/dedup.yaml lacks source {source!r}: add it at its rank")
         return self.priority.index(source)
+
+    def passage_rules(self, source: str) -> PassageRules:
+        """Return what becomes of the passages of `source`. Raises KeyError when no group deduplicates it."""
+        group = self.group_of(source)
+        return PassageRules(
+            group=self.passages.groups[group],
+            boilerplate=self.passages.boilerplate,
+            by_language=self.groups[group].by_language,
+            exempt=source in self.passages.exempt,
+        )

@@ -43,10 +43,11 @@ def block(
     else:
         keyless = documents["print"].is_null().to_numpy()
         prints = minhash.from_binary(documents["print"].fill_null(bytes(4 * _HASH_PLACES)), _HASH_PLACES)
-        keys = np.ascontiguousarray(prints[:, :2]).view(np.int64).T
-    keys = np.where(keyless, NO_KEY, keys ^ _language(documents["lang"], group))
+        keys = prints[:, :2].copy().view(np.int64).T
+    keys ^= _language(documents["lang"], group)
+    keys[:, keyless] = NO_KEY
     return Block(
-        ids=np.frombuffer(bytes.fromhex("".join(documents["doc_id"])), np.uint8).reshape(-1, 16),
+        ids=np.frombuffer(bytes.fromhex(documents["doc_id"].str.join().item()), np.uint8).reshape(-1, 16),
         deliveries=documents["delivery_number"].to_numpy().astype(np.int32),
         prints=np.ascontiguousarray(prints),
         keys=np.ascontiguousarray(keys),

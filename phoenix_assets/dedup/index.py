@@ -30,8 +30,9 @@ from phoenix_assets.dedup.segments import (
 )
 from phoenix_assets.dedup.settle import budgets, settle
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
+_NO_BRIDGES: Final = np.empty((0, 3), np.int64)
 DECIDED: Final = pl.Schema(
     {
         "number": pl.Int64,  # in the index
@@ -56,7 +57,7 @@ class Index:
     segment_documents: int  # segments grow no larger by merging
     threads: int = 1
     segments: list[Segment] = field(default_factory=list)
-    bridges: Numbers = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    bridges: Numbers = field(default_factory=_NO_BRIDGES.copy)  # see `settle`
 
     @property
     def size(self) -> int:
@@ -67,7 +68,25 @@ class Index:
         """Decide blocks of new documents."""
         for block in blocks:
             if len(block):
-                self._add(block)
+                self.append(block, *self._settle(block))
+
+    def put_back(self, block: Block, survivors: Numbers) -> None:
+        """Append documents with the decisions that were made on them; bridges are found again."""
+        _, bridges = self._settle(block)
+        self.append(block, survivors, bridges)
+
+    def append(self, block: Block, survivors: Numbers, bridges: Numbers = _NO_BRIDGES) -> None:
+        """Add documents that were decided: `survivors` is what each stands behind."""
+        self.segments.append(write_segment(self.folder, block, survivors, self.size))
+        self.bridges = np.concatenate([self.bridges, bridges])
+        self._merge()
+
+    def behind(self, survivors: Numbers) -> Numbers:
+        """Return the numbers of all that stands behind these, themselves among them."""
+        found = [
+            segment.start + np.flatnonzero(np.isin(segment.survivors, survivors)) for segment in self.segments
+        ]
+        return np.concatenate([np.empty(0, np.int64), *found])
 
     def take_out(self, numbers: Numbers) -> pl.DataFrame:
         """Mark documents as gone, with the orphans of their clusters; return the DECIDED rows that orphans had.
@@ -78,8 +97,9 @@ class Index:
             return pl.DataFrame(schema=DECIDED)
         gone = np.sort(numbers)
         survivors = np.unique(self.gather("survivors", gone))
-        orphans = np.setdiff1d(self._behind(survivors), np.concatenate([gone, survivors]))
+        orphans = np.setdiff1d(self.behind(survivors), np.concatenate([gone, survivors]))
         decided = self.decisions(orphans)
+        self.bridges = self._lasting_bridges(survivors, gone)
         leaving = np.union1d(gone, orphans)
         for place, segment in enumerate(self.segments):
             mine = leaving[(leaving >= segment.start) & (leaving < segment.start + segment.count)]
@@ -94,8 +114,9 @@ class Index:
     def duplicates(self) -> int:
         """How many documents of the corpus stand behind another one."""
         return sum(
-            int(np.count_nonzero((one.survivors != GONE) & (one.survivors != one.numbers)))
+            int(np.count_nonzero((survivors != GONE) & (survivors != one.numbers)))
             for one in self.segments
+            for survivors in [one.survivors]
         )
 
     def numbers_of(self, deliveries: Iterable[int]) -> Numbers:
@@ -103,8 +124,13 @@ class Index:
         found = [numbers for _, numbers in self.by_delivery(deliveries)]
         return np.sort(np.concatenate([np.empty(0, np.int64), *found]))
 
-    def by_delivery(self, deliveries: Iterable[int]) -> Iterator[tuple[int, Numbers]]:
-        """Yield a delivery and the numbers of its documents that are part of the corpus, a segment at a time."""
+    def by_delivery(
+        self, deliveries: Iterable[int], most: int | None = None
+    ) -> Iterator[tuple[int, Numbers]]:
+        """Yield a delivery and the numbers of its documents that are part of the corpus, a segment at a time.
+
+        No more than `most` numbers come at a time.
+        """
         wanted = np.fromiter(deliveries, np.int32)
         for segment in self.segments if len(wanted) else ():
             home = segment.load("deliveries")
@@ -114,28 +140,26 @@ class Index:
             mine = mine[np.argsort(home[mine], kind="stable")]
             there, first = np.unique(home[mine], return_index=True)
             for delivery, places in zip(there, np.split(mine, first[1:]), strict=True):
-                yield int(delivery), segment.start + places
+                for piece in pieces(segment.start + places, most or segment.count):
+                    yield int(delivery), piece
 
     def gather(self, name: str, numbers: Numbers) -> npt.NDArray[Any]:
         """Return one column (`ids`, `prints`, `deliveries`, …) of documents by number. There must be a segment."""
         starts = np.array([segment.start for segment in self.segments])
         owner = np.searchsorted(starts, numbers, side="right") - 1
-        first = self.segments[0].load(name)
-        column = np.empty((len(numbers), *first.shape[1:]), first.dtype)
-        for place, segment in enumerate(self.segments):
-            mine = owner == place
-            if mine.any():
-                column[mine] = segment.load(name)[numbers[mine] - segment.start]
-        return column
+        first = self.segments[0].column(name).values
+        gathered = np.empty((len(numbers), *first.shape[1:]), first.dtype)
+        for place in np.unique(owner):
+            segment, mine = self.segments[place], owner == place
+            gathered[mine] = segment.column(name).rows(numbers[mine] - segment.start)
+        return gathered
 
     def decisions(self, numbers: Numbers) -> pl.DataFrame:
         """Return DECIDED rows of documents by number."""
         survivors = self.gather("survivors", numbers)
         dropped = survivors != numbers
         behind = survivors[dropped]
-        agree = self.gather("prints", numbers[dropped]) == self.gather("prints", behind)
-        width = agree.shape[1] // self.bands
-        shared = agree[:, : self.bands * width].reshape(-1, self.bands, width).all(axis=2)
+        agree, shared = self._likeness(numbers[dropped], behind)
         details = pl.DataFrame(
             {
                 "number": numbers[dropped],
@@ -154,20 +178,30 @@ class Index:
             .cast(dict(DECIDED))  # type: ignore[arg-type]
         )
 
-    def _add(self, block: Block) -> None:
-        start = self.size
+    def _lasting_bridges(self, survivors: Numbers, gone: Numbers) -> Numbers:
+        """Return the bridges that last when the clusters of these survivors are decided anew without those gone.
+
+        Whoever made one stands behind its first survivor, and makes it again if that one's cluster is decided anew. Of the
+        second one's cluster nothing but the survivor stays in its place, so whoever made the bridge must be like that.
+        """
+        first, second, between = self.bridges.T
+        lasting = ~np.isin(first, survivors)
+        asked = np.flatnonzero(lasting & np.isin(second, survivors))
+        agree, shared = self._likeness(between[asked], second[asked])
+        alike = (agree.sum(axis=1) >= self.least) & shared.any(axis=1)
+        lasting[asked] = alike & ~np.isin(second[asked], gone)
+        return self.bridges[lasting]
+
+    def _likeness(self, left: Numbers, right: Numbers) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Return in which places prints agree (pairs, places), and in which bands (pairs, bands)."""
+        agree = self.gather("prints", left) == self.gather("prints", right)
+        width = agree.shape[1] // self.bands
+        return agree, agree[:, : self.bands * width].reshape(-1, self.bands, width).all(axis=2)
+
+    def _settle(self, block: Block) -> tuple[Numbers, Numbers]:
         budget = budgets(block, self.compared)
         earlier = matches(block, self.segments, budget, least=self.least, threads=self.threads)
-        survivors, bridges = settle(block, start, earlier, least=self.least, compared=self.compared)
-        self.segments.append(write_segment(self.folder, block, survivors, start))
-        self.bridges = np.concatenate([self.bridges, bridges])
-        self._merge()
-
-    def _behind(self, gone: Numbers) -> Numbers:
-        found = [
-            segment.start + np.flatnonzero(np.isin(segment.survivors, gone)) for segment in self.segments
-        ]
-        return np.concatenate([np.empty(0, np.int64), *found])
+        return settle(block, self.size, earlier, least=self.least, compared=self.compared)
 
     def _merge(self) -> None:
         """Merge small segments, so that there are few: sizes fall at least by half from one to the next."""
@@ -177,6 +211,12 @@ class Index:
             if left.count > 2 * right.count or count > self.segment_documents:
                 return
             self.segments[-2:] = [merge_segments(self.folder, [left, right])]
+
+
+def pieces(numbers: Numbers, most: int) -> Iterator[Numbers]:
+    """Yield numbers in pieces of no more than `most`."""
+    for start in range(0, len(numbers), most):
+        yield numbers[start : start + most]
 
 
 def doc_ids(ids: npt.NDArray[np.uint8]) -> pl.Series:

@@ -29,14 +29,16 @@ def band_keys(signatures: Signatures, bands: int, rows: int) -> Keys:
         raise ValueError(
             f"{bands} bands x {rows} rows do not fit signatures of {signatures.shape[1]} permutations"
         )
-    keys = np.empty((len(signatures), bands), np.uint64)
+    keys = np.empty((bands, len(signatures)), np.uint64).T  # a band's lie together
     _hash_bands(np.ascontiguousarray(signatures), rows, keys)
     return keys.view(np.int64)
 
 
 def is_empty(signatures: Signatures) -> npt.NDArray[np.bool_]:
     """Return which documents had no shingle."""
-    return np.asarray((signatures == EMPTY).all(axis=1), np.bool_)
+    empty = np.asarray(signatures[:, 0] == EMPTY, np.bool_)
+    empty[empty] = (signatures[empty] == EMPTY).all(axis=1)
+    return empty
 
 
 def least_equal(threshold: float, permutations: int) -> int:

@@ -83,7 +83,10 @@ def text_buffers(text: pl.Series) -> tuple[Bytes, Offsets]:
     array = array.cast(pa.large_string())
     _, offsets, data = array.buffers()
     bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    return np.frombuffer(data if data is not None else b"", np.uint8), bounds
+    letters = np.frombuffer(data if data is not None else b"", np.uint8)
+    for buffer in (letters, bounds):
+        buffer.setflags(write=False)  # whoever owns it: kernels are compiled once
+    return letters, bounds
 
 
 def batches(text: pl.Series) -> Iterator[tuple[int, pl.Series]]:
@@ -131,7 +134,8 @@ def folded_text(text: pl.Series) -> tuple[Bytes, Offsets]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _mix(value: np.uint64) -> np.uint64:
+def mix(value: np.uint64) -> np.uint64:
+    """Return MurmurHash3's 64-bit finaliser of a value."""
     value ^= value >> np.uint64(33)
     value *= np.uint64(0xFF51AFD7ED558CCD)
     value ^= value >> np.uint64(33)
@@ -140,7 +144,7 @@ def _mix(value: np.uint64) -> np.uint64:
 
 
 @numba.njit(cache=True, nogil=True)
-def _decode(data: Bytes, at: int) -> tuple[int, int]:
+def decode(data: Bytes, at: int) -> tuple[int, int]:
     """Return (code point, bytes) of the character at `at` of valid UTF-8."""
     first = int(data[at])
     if first < 0x80:
@@ -169,12 +173,12 @@ def _push(
     """Add a token; write the shingles that end with it. Returns (prefix, written)."""
     singles[count & _MASK] = single
     prefixes[count & _MASK] = prefix
-    prefix = prefix * np.uint64(_BASE) + _mix(token)
+    prefix = prefix * np.uint64(_BASE) + mix(token)
     for script in range(2):
         start = count + 1 - sizes[script]
         if start >= 0 and singles[start & _MASK] == script:
             values[written] = np.uint32(
-                _mix(prefix - prefixes[start & _MASK] * powers[script]) >> np.uint64(32)
+                mix(prefix - prefixes[start & _MASK] * powers[script]) >> np.uint64(32)
             )
             written += 1
     return prefix, written
@@ -209,7 +213,7 @@ def _hash_shingles(
             while at < end and data[at] < 0x80 and kind[data[at]] == WORD:
                 token = (token ^ np.uint64(fold[data[at]] + np.uint32(1))) * np.uint64(0x100000001B3)
                 at += 1
-            code, size = (0, 1) if at == end else _decode(data, at)
+            code, size = (0, 1) if at == end else decode(data, at)
             at += size
             sort = kind[code] if code < _CODES else SEPARATOR
             if sort == WORD:
@@ -228,7 +232,7 @@ def _hash_shingles(
                 )
                 count += 1
         if written == first and count > 0:
-            values[written] = np.uint32(_mix(prefix) >> np.uint64(32))
+            values[written] = np.uint32(mix(prefix) >> np.uint64(32))
             written += 1
         ends[document + 1] = written
 
@@ -239,7 +243,7 @@ def _fold(data: Bytes, offsets: Offsets, fold: Codes, kind: Bytes, folded: Bytes
     for document in range(len(offsets) - 1):
         at = offsets[document]
         while at < offsets[document + 1]:
-            code, size = _decode(data, at)
+            code, size = decode(data, at)
             at += size
             if code >= _CODES or kind[code] == SEPARATOR:
                 continue

@@ -9,10 +9,10 @@ import polars as pl
 
 from phoenix_assets.dedup import minhash
 from phoenix_assets.dedup.candidates import DeliveryInput, Sorting, candidates
-from phoenix_assets.dedup.index import Index, doc_ids
+from phoenix_assets.dedup.index import DECIDED, Index, doc_ids, pieces
 from phoenix_assets.dedup.segments import Block, Numbers
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,33 @@ class Update:
     revised: pl.DataFrame  # doc_id, duplicate_of: earlier documents that were decided otherwise than before
 
 
+@dataclass(frozen=True)
+class Turnover:
+    """Deliveries that were decided beside those of now; all are named by their numbers in the index."""
+
+    known: list[Known]  # as they are after an update
+    now: dict[int, DeliveryInput]
+    gone: list[int]
+    new: list[int]
+    changed: list[int]
+
+
+def turnover(known: Sequence[Known], current: Sequence[DeliveryInput]) -> Turnover:
+    """Return what differs between the `known` deliveries and the `current` ones; unknown names get numbers at the end."""
+    now = {one.name: one for one in current}
+    names = list(dict.fromkeys([*(one.name for one in known), *now]))
+    before = [one.version for one in known] + [""] * (len(names) - len(known))
+    after = [now[name].version if name in now else "" for name in names]
+    differ = [number for number in range(len(names)) if before[number] != after[number]]
+    return Turnover(
+        known=[Known(*name, version) for name, version in zip(names, after, strict=True)],
+        now={number: now[name] for number, name in enumerate(names) if name in now},
+        gone=[number for number in differ if not after[number]],
+        new=[number for number in differ if not before[number]],
+        changed=[number for number in differ if before[number] and after[number]],
+    )
+
+
 def update(
     index: Index,
     known: Sequence[Known],
@@ -52,18 +79,11 @@ def update(
 
     `column` of the signatures is the print that `as_block` makes keys of.
     """
-    now = {one.name: one for one in current}
-    names = list(dict.fromkeys([*(one.name for one in known), *now]))
-    before = [one.version for one in known] + [""] * (len(names) - len(known))
-    after = [now[name].version if name in now else "" for name in names]
-    gone = [number for number, version in enumerate(after) if not version and before[number]]
-    new = [number for number, version in enumerate(after) if version and not before[number]]
-    changed = [
-        number for number, version in enumerate(after) if version and before[number] not in ("", version)
-    ]
+    deliveries = turnover(known, current)
+    now, gone, new, changed = deliveries.now, deliveries.gone, deliveries.new, deliveries.changed
     leaving, arriving = [index.numbers_of(gone)], [pl.Series(dtype=pl.String)]
     for number in changed:
-        left, came = _difference(index, number, now[names[number]], column, sorting)
+        left, came = _difference(index, number, now[number], column, sorting)
         leaving.append(left)
         arriving.append(came)
     leaving_now = np.concatenate(leaving)
@@ -71,46 +91,63 @@ def update(
     homes: Iterable[int] = index.gather("deliveries", orphans["number"].to_numpy()) if orphans.height else ()
     partly = sorted({*changed, *(int(number) for number in homes)} - set(new))
     documents = candidates(
-        [(number, now[names[number]]) for number in (*new, *partly)],
+        [(number, now[number]) for number in (*new, *partly)],
         column,
         sorting,
         chosen=pl.DataFrame({"doc_id": pl.concat([*arriving, orphans["doc_id"]])}),
         partly=partly,
     )
     first = index.size
-    index.add(as_block(frame) for frame in documents)
+    index.add(map(as_block, documents))  # which does not hold on to a frame while its block is decided
     return Update(
-        known=[Known(*name, version) for name, version in zip(names, after, strict=True)],
+        known=deliveries.known,
         affected=sorted({*gone, *new, *partly}),
         added=index.size - first - orphans.height,
         removed=len(leaving_now),
-        revised=_revised(index, orphans, first),
+        revised=_revised(index, orphans, first, sorting.block_documents),
     )
 
 
-def _revised(index: Index, orphans: pl.DataFrame, first: int) -> pl.DataFrame:
+def _revised(index: Index, orphans: pl.DataFrame, first: int, most: int) -> pl.DataFrame:
     """Return doc_id and duplicate_of of the orphans that stand behind something else now; `first` came first again."""
-    now = index.decisions(np.arange(first, index.size)) if orphans.height else orphans
-    both = orphans.select("doc_id", before="duplicate_of").join(now, on="doc_id")
+    came = np.arange(first, index.size) if orphans.height else np.empty(0, np.int64)
+    again = [
+        index.decisions(
+            piece[doc_ids(index.gather("ids", piece)).is_in(orphans["doc_id"].implode()).to_numpy()]
+        )
+        for piece in pieces(came, most)
+    ]
+    both = orphans.select("doc_id", before="duplicate_of").join(
+        pl.concat([pl.DataFrame(schema=DECIDED), *again]), on="doc_id"
+    )
     return both.filter(pl.col("before").ne_missing(pl.col("duplicate_of"))).select("doc_id", "duplicate_of")
 
 
 def _difference(
     index: Index, number: int, now: DeliveryInput, column: str, sorting: Sorting
 ) -> tuple[Numbers, pl.Series]:
-    """Return the numbers of documents that a delivery no longer has, and the doc_ids that it did not have."""
-    numbers = index.numbers_of([number])
-    old = pl.DataFrame(
-        {
-            "doc_id": doc_ids(index.gather("ids", numbers)),
-            "print": minhash.to_binary(index.gather("prints", numbers)),
-            "number": numbers,
-        }
-    )
-    parts = [frame.select("doc_id", "print") for frame in candidates([(number, now)], column, sorting)]
-    new = pl.concat([old.select("doc_id", "print").clear(), *parts])
-    blank = pl.col("print").fill_null(b"\0" * 16)  # as a document without any text is stored
-    new = new.with_columns(blank)
-    left = old.join(new, on=["doc_id", "print"], how="anti")
-    came = new.join(old, on=["doc_id", "print"], how="anti")
+    """Return the numbers of documents that a delivery no longer has, and the doc_ids that it did not have.
+
+    Of the prints no more than a hash is held in memory.
+    """
+    old = [
+        pl.DataFrame(
+            {
+                "doc_id": doc_ids(index.gather("ids", numbers)),
+                "print": minhash.to_binary(index.gather("prints", numbers)).hash(),
+                "number": numbers,
+            }
+        )
+        for _, numbers in index.by_delivery([number], sorting.block_documents)
+    ]
+    blank = b"\0" * 16  # as a document without any text is stored
+    new = [
+        frame.select("doc_id", pl.col("print").fill_null(blank).hash())
+        for frame in candidates([(number, now)], column, sorting)
+    ]
+    schema = {"doc_id": pl.String, "print": pl.UInt64, "number": pl.Int64}
+    before = pl.concat([pl.DataFrame(schema=schema), *old])
+    after = pl.concat([before.select("doc_id", "print").clear(), *new])
+    left = before.join(after, on=["doc_id", "print"], how="anti")
+    came = after.join(before, on=["doc_id", "print"], how="anti")
     return left["number"].to_numpy(), came["doc_id"]

@@ -29,7 +29,7 @@ def tag_assets(name: str, source: Source) -> list[dg.AssetsDefinition]:
     """Return the tagging asset of a source's chain."""
     tags = load_tags()
     config = {"tags": tags.model_dump(mode="json"), "kind": source.kind}
-    upstream = f"{name}/deduped"
+    upstream = f"{name}/trimmed"
 
     @dg.asset(
         **declared(
@@ -64,14 +64,18 @@ def tag_assets(name: str, source: Source) -> list[dg.AssetsDefinition]:
 
 
 def _pictures(asset: str, rows: pl.LazyFrame) -> dict[str, bytes]:
-    from phoenix_assets.figures import bars, histograms
+    from phoenix_assets import figures
+    from phoenix_assets.histogram import histograms
 
-    columns = rows.select("lang", "quality").collect()
-    langs = columns["lang"].value_counts(sort=True).head(8)
+    langs = rows.group_by("lang").len().top_k(8, by=["len", "lang"]).collect(engine="streaming")
     return {
-        "languages": bars(dict(langs.iter_rows()), title=f"{asset}: languages", unit="documents"),
-        "quality": histograms(
-            {"quality": columns["quality"].drop_nulls().to_list()}, {}, title=f"{asset}: quality"
+        "languages": figures.bars(
+            dict(langs.sort("len", "lang", descending=True).iter_rows()),
+            title=f"{asset}: languages",
+            unit="documents",
+        ),
+        "quality": figures.histograms(
+            histograms(rows, {"quality": pl.col("quality")}), {}, title=f"{asset}: quality"
         ),
     }
 

@@ -11,13 +11,14 @@ from phoenix_assets.tag.config import TagConfig
 from phoenix_assets.tag.quality import score_quality
 from phoenix_assets.tag.tags import tag
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 TAGGED: Final = pl.Schema(
     {
         **DOCUMENT,
         "lang_score": pl.Float64(),
         "perplexity": pl.Float64(),
+        "safety": pl.String(),  # the filter stage's label, "" without one
         "quality": pl.Float64(),  # in [0, 1]; null for a language that the classifier does not know
         "tags": pl.List(pl.String()),
     }

@@ -8,17 +8,17 @@ import polars as pl
 from phoenix_assets.errors import ConfigError
 from phoenix_assets.tag.config import TagConfig
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
 
 def tag(
     documents: pl.DataFrame, quality: pl.Series, config: TagConfig, kinds: Mapping[str, str]
 ) -> pl.DataFrame:
-    """Return `documents` (with source and lang) and two more columns, `quality` and `tags`.
+    """Return `documents` (with source, lang and safety) and two more columns, `quality` and `tags`.
 
     `quality`: Float64 in [0, 1], null where not scored. `tags`: List[String], always `lang:<code>`
-    (`lang:unknown` before identification), `kind:<kind>` from `kinds` by source and `quality:<level>`
-    (`quality:unscored` without a score), in this order. Raises ConfigError for a source without a kind.
+    (`lang:unknown` before identification), `kind:<kind>` from `kinds` by source, `quality:<level>`
+    (`quality:unscored` without a score) and `safety:<label>` (`safety:none` without one), in this order. Raises ConfigError for a source without a kind.
     """
     unknown = documents.filter(~pl.col("source").is_in(list(kinds)))["source"].unique().sort()
     if len(unknown):
@@ -31,6 +31,7 @@ def tag(
             pl.format("lang:{}", lang),
             pl.format("kind:{}", pl.col("source").replace_strict(dict(kinds), return_dtype=pl.String)),
             pl.format("quality:{}", _level(config.quality_levels)),
+            pl.format("safety:{}", pl.when(pl.col("safety") == "").then(pl.lit("none")).otherwise("safety")),
         )
     )
 

@@ -59,6 +59,20 @@ def test_the_audit_of_a_checkpoint_that_is_not_there_says_so(corpus) -> None:
     assert shown == "Error: checkpoints/demo holds nothing; train demo first, or check its name\n"
 
 
+def test_the_trace_of_steps_is_known_as_soon_as_their_order_is(corpus) -> None:
+    assert "order/demo holds nothing; materialise it first" in invoke("trace", "demo", "--steps", "1", code=1)
+    plan = corpus.make("order/demo").record
+    found = json.loads(invoke("trace", "demo", "--steps", "2:3", "--json"))
+    assert found["steps"] == [2, 3] and {row["step"] for row in found["spans"]} == {2, 3}
+    assert sum(row["tokens"] for row in found["deliveries"]) == 2 * 2048
+    assert all(row["licence"] for row in found["deliveries"])
+    shown = invoke("trace", "demo", "--steps", "2:3")
+    assert shown.startswith("demo, steps 2 to 3\n") and found["spans"][0]["doc_id"] in shown
+    beyond = invoke("trace", "demo", "--steps", "1:999999", code=1)
+    assert f"which has 1 to {plan.counts['steps']}" in beyond
+    assert "'two' is neither a step nor steps A:B" in invoke("trace", "demo", "--steps", "two", code=2)
+
+
 def test_the_ledger_is_rebuilt_on_request(corpus) -> None:
     corpus.ledger.path.unlink()
     count = len([1 for asset in corpus.lake.assets() for _ in corpus.lake.records(asset)])

@@ -8,7 +8,7 @@ from phoenix_assets.audit.render import document_text
 from phoenix_assets.errors import LineageError
 from phoenix_assets.lineage import SideTable
 
-STAGES = ["extracted", "normalized", "filtered", "deduped", "tagged"]
+STAGES = ["extracted", "normalized", "filtered", "deduped", "trimmed", "tagged"]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,16 @@ def test_a_duplicate_names_its_survivor_and_the_survivor_its_duplicate(home) -> 
     assert twins[row["doc_id"]]["granularity"] == "exact"
     assert f"duplicate of {row['duplicate_of']}" in document_text(found)
     assert f"also present as {row['doc_id']}" in document_text(survivor)
+
+
+def test_a_document_that_lost_paragraphs_tells_which_documents_keep_them(home) -> None:
+    decisions = home.lake.read(home.record("dedup/general/paragraphs").as_input())
+    rows = decisions.filter("kept", pl.col("duplicated").list.len() > 0).sort("doc_id").collect()
+    row = rows.row(0, named=True)
+    lost = [one for one in audit(home, row["doc_id"])["lost_passages"] if one["level"] == "paragraphs"]
+    assert sum(one["passages"] for one in lost) == len(row["duplicated"])
+    assert {one["doc_id"] for one in lost} == set(row["holder"])
+    assert f"paragraphs also in {lost[0]['doc_id']}" in document_text(audit(home, row["doc_id"]))
 
 
 def test_a_document_that_was_chosen_tells_its_component_split_and_copies(home) -> None:

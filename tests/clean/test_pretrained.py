@@ -2,10 +2,10 @@ import hashlib
 
 import pytest
 
-from phoenix_assets.clean.config import KenlmConfig, PretrainedModel
-from phoenix_assets.clean.pretrained import fetch_pretrained
+from phoenix_assets.clean.config import KenlmConfig
 from phoenix_assets.config import config_dir, load
 from phoenix_assets.errors import ConfigError, PhoenixError
+from phoenix_assets.pretrained import PretrainedModel, fetch_pretrained
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """Real Chinese and English documents, and edited copies of them."""
 
 import random
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 from pydoc_data.topics import topics
+from typing import Any
 
 import polars as pl
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from phoenix_assets.dedup.config import GroupConfig, ShingleConfig, SignatureConfig
 
 CHINESE = Path(__file__).parent / "data" / "sanguo.txt"
+SIGNATURE_LAKE = Path(__file__).with_name("signature_lake.py")
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +48,15 @@ def signature_config() -> SignatureConfig:
 @pytest.fixture(scope="session")
 def group() -> GroupConfig:
     return GroupConfig(sources=["cc"], bands=14, rows=8, threshold=0.75, compared=32)
+
+
+@pytest.fixture(scope="session")
+def signature_lake() -> Callable[..., Any]:
+    """How to make a lake of signatures and their indexes: `signature_lake.py` says more."""
+    return runpy.run_path(str(SIGNATURE_LAKE))["SignatureLake"]
+
+
+@pytest.fixture(scope="session")
+def made_texts() -> Callable[[int, int], list[str]]:
+    """How to make texts of which a third is kept."""
+    return runpy.run_path(str(SIGNATURE_LAKE))["texts"]

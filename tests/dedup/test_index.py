@@ -105,7 +105,7 @@ def test_a_duplicate_stands_behind_something_that_is_kept_and_says_how_alike_it_
 
 
 @given(removed=st.lists(st.integers(0, 59), unique=True, max_size=40), size=st.integers(1, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_taking_documents_out_and_deciding_their_orphans_is_as_if_they_had_never_come(
     tmp_path_factory, edited_pairs, group, signature_config, removed, size
 ):
@@ -163,7 +163,7 @@ def test_two_clusters_that_a_later_document_joins_keep_their_survivors_and_are_b
         ]
     )
     assert decisions(index)["kept"].to_list() == [True, True, False]
-    assert index.bridges.tolist() == [[0, 1]]
+    assert index.bridges.tolist() == [[0, 1, 2]]
 
 
 def numbered(prints: np.ndarray, group) -> Block:
@@ -194,8 +194,66 @@ def joined(count: int, pairs) -> list[int]:
 
 def clusters(index: Index) -> np.ndarray:
     """Return the label of each document's cluster: survivors, and the bridges between them."""
-    pairs = [*enumerate(index.gather("survivors", np.arange(index.size)).tolist()), *index.bridges.tolist()]
+    pairs = [
+        *enumerate(index.gather("survivors", np.arange(index.size)).tolist()),
+        *index.bridges[:, :2].tolist(),
+    ]
     return np.array(joined(index.size, pairs))
+
+
+@pytest.mark.parametrize(("like_the_survivor", "bridges"), [(False, []), (True, [[0, 1, 3]])])
+def test_a_bridge_that_rested_on_a_document_that_leaves_goes_with_it(
+    new_index, group, like_the_survivor, bridges
+):
+    left, right, other = np.random.default_rng(0).integers(0, 2**32 - 1, (3, 112), np.uint32)
+    behind = right if like_the_survivor else np.concatenate([right[:64], other[64:]])
+    between = np.concatenate([left[:56], behind[56:]])
+    index = new_index()
+    index.least = 50
+    index.add([numbered(np.stack([left, right, behind, between]), group)])
+    assert index.gather("survivors", np.arange(4)).tolist() == [0, 1, 1, 0]
+    assert index.bridges.tolist() == [[0, 1, 3]]
+    index.take_out(np.array([2]))
+    assert index.bridges.tolist() == bridges
+
+
+@given(seed=st.integers(0, 2**32), removed=st.lists(st.integers(0, 39), unique=True, max_size=20))
+@settings(max_examples=25, deadline=None)
+def test_clusters_without_the_documents_that_left_are_as_if_those_had_never_come(
+    tmp_path_factory, group, seed, removed
+):
+    draw = np.random.default_rng(seed)
+    seeds = draw.integers(0, 2**32 - 1, (4, 14), np.uint32)
+    prints = np.repeat(seeds[draw.integers(0, 4, (40, 14)), np.arange(14)], 8, axis=1)  # a band, one of four
+    stay = np.setdiff1d(np.arange(40), removed)
+    index, never = (Index(tmp_path_factory.mktemp("index"), 14, 56, 64, 50) for _ in range(2))
+    for piece in np.split(np.arange(40), [13, 29]):
+        index.add([rows_of(prints, piece, group)])
+    orphans = index.take_out(np.array(sorted(removed), np.int64))
+    index.add([rows_of(prints, np.sort([int(one, 16) for one in orphans["doc_id"]]).astype(int), group)])
+    never.add([rows_of(prints, stay, group)])
+    assert members(index) == members(never)
+
+
+def rows_of(prints: np.ndarray, rows: np.ndarray, group) -> Block:
+    """Return some of the prints as a block of documents whose ids are their rows."""
+    ids = np.zeros((len(rows), 16), np.uint8)
+    ids[:, -1] = rows
+    return replace(numbered(prints[rows], group), ids=ids)
+
+
+def members(index: Index) -> set[frozenset[str]]:
+    """Return the doc_ids of each cluster."""
+    numbers = index.numbers_of([0])
+    place = {number: at for at, number in enumerate(numbers.tolist())}
+    behind = enumerate(place[one] for one in index.gather("survivors", numbers).tolist())
+    bridges = ((place[first], place[second]) for first, second, _ in index.bridges.tolist())
+    labels = joined(len(numbers), [*behind, *bridges])
+    doc_ids = index.decisions(numbers)["doc_id"].to_list()
+    return {
+        frozenset(one for one, label in zip(doc_ids, labels, strict=True) if label == root)
+        for root in set(labels)
+    }
 
 
 @pytest.fixture(scope="module")

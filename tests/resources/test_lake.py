@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from phoenix_assets.content_hash import content_hash, file_sha256
-from phoenix_assets.errors import LineageError
+from phoenix_assets.errors import LineageError, Overtaken
 from phoenix_assets.lineage import InputVersion
 from resources.lake import FILES, Lake, stage
 
@@ -57,6 +58,19 @@ def test_a_commit_of_nothing_empties_its_partition(lake: Lake) -> None:
     put(lake, "d2", "c")
     put(lake, "d1")
     assert (found(lake, "d1"), found(lake, "d2")) == ([], ["c"])
+
+
+def test_a_commit_that_must_come_after_a_version_is_refused_after_another_one(lake: Lake) -> None:
+    first = put(lake, "d1", "a")
+    second = put(lake, "d2", "b")
+    staged = [stage(lake.table_dir(ASSET), rows("d1", "c"), column="delivery", partition="d1")]
+    replace = partial(lake.commit, ASSET, SCHEMA, staged, column="delivery", partitions=["d1"])
+    with pytest.raises(Overtaken, match=f"at version {second}, not {first} any more"):
+        replace(after=first)
+    with pytest.raises(Overtaken):
+        replace(after=-1)
+    assert replace(after=second) == second + 1
+    assert (found(lake, "d1"), found(lake, "d2")) == (["c"], ["b"])
 
 
 def test_an_old_storage_version_is_read_as_it_was(lake: Lake) -> None:
@@ -196,6 +210,7 @@ def test_stored_files_keep_their_names_and_are_found_by_them(lake: Lake, tmp_pat
     stored = lake.stored_file(source, "weights/a.bin")
     assert stored.read_bytes() == b"\x00\x01" and file_sha256(stored) == checksum
     assert stored.parent.parent == lake.stored_file(source, "config.json").parent
+    assert stored.parent.parent == lake.files_folder(source)
     with pytest.raises(LineageError, match=r"models/lid: no file named 'b\.bin' at version 1"):
         lake.stored_file(source, "b.bin")
 

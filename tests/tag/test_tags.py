@@ -12,10 +12,9 @@ CONFIG = load(TagConfig, config_dir() / "tags.yaml")
 KINDS = {"cc": "crawl", "wiki": "encyclopedia", "qa": "qa"}
 
 
-def tags_of(source: str, lang: str | None, quality: float | None) -> list[str]:
-    documents = pl.DataFrame(
-        {"source": [source], "lang": [lang]}, schema={"source": pl.String, "lang": pl.String}
-    )
+def tags_of(source: str, lang: str | None, quality: float | None, safety: str = "") -> list[str]:
+    row = {"source": [source], "lang": [lang], "safety": [safety]}
+    documents = pl.DataFrame(row, schema=dict.fromkeys(row, pl.String))
     return tag(documents, pl.Series([quality], dtype=pl.Float64), CONFIG, KINDS)["tags"][0].to_list()
 
 
@@ -23,12 +22,21 @@ def tags_of(source: str, lang: str | None, quality: float | None) -> list[str]:
     ("quality", "level"), [(0.0, "low"), (0.2999, "low"), (0.3, "medium"), (0.7, "high"), (1.0, "high")]
 )
 def test_the_level_is_the_highest_bound_that_the_score_reaches(quality: float, level: str):
-    assert tags_of("cc", "zh", quality) == ["lang:zh", "kind:crawl", f"quality:{level}"]
+    assert tags_of("cc", "zh", quality) == ["lang:zh", "kind:crawl", f"quality:{level}", "safety:none"]
 
 
 def test_what_is_not_known_is_said():
-    assert tags_of("wiki", "", None) == ["lang:unknown", "kind:encyclopedia", "quality:unscored"]
+    assert tags_of("wiki", "", None) == [
+        "lang:unknown",
+        "kind:encyclopedia",
+        "quality:unscored",
+        "safety:none",
+    ]
     assert tags_of("wiki", None, None)[0] == "lang:unknown"
+
+
+def test_a_safety_label_is_a_tag_to_select_by():
+    assert tags_of("cc", "zh", 0.5, "gambling")[-1] == "safety:gambling"
 
 
 def test_a_source_without_a_kind_is_named():
@@ -37,7 +45,9 @@ def test_a_source_without_a_kind_is_named():
 
 
 def test_columns_are_added_and_none_is_changed():
-    documents = pl.DataFrame({"doc_id": ["a", "b"], "source": ["cc", "qa"], "lang": ["zh", "en"]})
+    documents = pl.DataFrame(
+        {"doc_id": ["a", "b"], "source": ["cc", "qa"], "lang": ["zh", "en"], "safety": ""}
+    )
     tagged = tag(documents, pl.Series([0.1, 0.9]), CONFIG, KINDS)
     assert tagged.select(documents.columns).equals(documents)
     assert tagged.schema["tags"] == pl.List(pl.String)
