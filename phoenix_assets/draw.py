@@ -8,6 +8,7 @@ seed=seed))`.
 
 from typing import Final
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -20,12 +21,12 @@ KERNEL_VERSION: Final = "1"
 UInt64Array = npt.NDArray[np.uint64]
 
 _ID_BYTES: Final = 32
-_PRIME: Final = 0x9E3779B185EBCA87
-_AVALANCHE: Final = 0x165667919E3779F9
+_LENGTH: Final = np.uint64(_ID_BYTES * 0x9E3779B185EBCA87 & (1 << 64) - 1)
+_AVALANCHE: Final = np.uint64(0x165667919E3779F9)
 # The first 32 bytes of XXH3's default secret, as four little-endian words.
-_SECRET: Final = (0xBE4BA423396CFEB8, 0x1CAD21F72C81017C, 0xDB979083E96DD4DE, 0x1F67B3B7A4A44072)
-_MASK: Final = (1 << 64) - 1
-_BLOCK: Final = 1 << 13  # rows at a time, so that intermediate arrays stay in the processor's cache
+_SECRET: Final = np.array(
+    [0xBE4BA423396CFEB8, 0x1CAD21F72C81017C, 0xDB979083E96DD4DE, 0x1F67B3B7A4A44072], dtype=np.uint64
+)
 
 
 def salted_seed(salt: str, seed: int) -> int:
@@ -33,38 +34,30 @@ def salted_seed(salt: str, seed: int) -> int:
     return xxhash.xxh3_64_intdigest(salt.encode("utf-8"), seed=seed)
 
 
-def hashes(doc_ids: pl.Series, seed: int | UInt64Array) -> UInt64Array:
-    """Return XXH3-64 of each document id under `seed` (one for all, or one for each id).
+def hashes(doc_ids: pl.Series | UInt64Array, seed: int | UInt64Array) -> UInt64Array:
+    """Return XXH3-64 of each document id (or of its `words`) under `seed` (one for all, or one for each id).
 
     Raises LineageError for an id that is null or not 32 bytes long. Source: XXH3_len_17to128_64b of xxHash
     0.8.
     """
-    words = _words(doc_ids)
-    seeds = np.broadcast_to(np.asarray(seed, dtype=np.uint64), (len(words),))
-    hashed = np.empty(len(words), dtype=np.uint64)
-    for start in range(0, len(words), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        hashed[block] = _hash_block(words[block], seeds[block])
+    rows = words(doc_ids) if isinstance(doc_ids, pl.Series) else doc_ids
+    seeds = np.broadcast_to(np.asarray(seed, dtype=np.uint64), (len(rows),))
+    hashed = np.empty(len(rows), dtype=np.uint64)
+    _hash(rows, seeds, hashed)
     return hashed
 
 
-def uniform(doc_ids: pl.Series, *, salt: str, seed: int) -> pl.Series:
-    """Return a number in [0, 1) for each document id: the top 53 bits of its hash."""
+def uniform(doc_ids: pl.Series | UInt64Array, *, salt: str, seed: int) -> pl.Series:
+    """Return a number in [0, 1) for each document id (or its `words`): the top 53 bits of its hash."""
     drawn = hashes(doc_ids, salted_seed(salt, seed)) >> np.uint64(11)
     return pl.Series(salt, drawn.astype(np.float64) * 2.0**-53)
 
 
-def _hash_block(words: UInt64Array, seeds: UInt64Array) -> UInt64Array:
-    total = _mix(words[:, 0], words[:, 1], _SECRET[0], _SECRET[1], seeds)
-    total += _mix(words[:, 2], words[:, 3], _SECRET[2], _SECRET[3], seeds)
-    total += np.uint64(_ID_BYTES * _PRIME & _MASK)
-    total ^= total >> np.uint64(37)
-    total *= np.uint64(_AVALANCHE)
-    return total ^ (total >> np.uint64(32))
+def words(doc_ids: pl.Series) -> UInt64Array:
+    """Return the ids' bytes as four little-endian words a row, for those who draw more than once.
 
-
-def _words(doc_ids: pl.Series) -> UInt64Array:
-    """Return the ids' bytes as four little-endian words a row."""
+    Raises LineageError for an id that is null or not 32 bytes long.
+    """
     wrong = doc_ids.filter(doc_ids.str.len_bytes().ne_missing(_ID_BYTES))
     if len(wrong):
         raise LineageError(
@@ -79,18 +72,23 @@ def _words(doc_ids: pl.Series) -> UInt64Array:
     return text.reshape(-1, _ID_BYTES).copy().view(np.uint64)
 
 
-def _mix(
-    low: UInt64Array, high: UInt64Array, secret_low: int, secret_high: int, seeds: UInt64Array
-) -> UInt64Array:
-    return _folded_product(low ^ (np.uint64(secret_low) + seeds), high ^ (np.uint64(secret_high) - seeds))
+@numba.njit(cache=True, nogil=True)
+def _hash(words: UInt64Array, seeds: UInt64Array, hashed: UInt64Array) -> None:
+    for row in range(len(words)):
+        low, high, lower, higher = words[row]
+        seed = seeds[row]
+        total = _folded_product(low ^ (_SECRET[0] + seed), high ^ (_SECRET[1] - seed))
+        total += _folded_product(lower ^ (_SECRET[2] + seed), higher ^ (_SECRET[3] - seed))
+        total += _LENGTH
+        total = (total ^ (total >> np.uint64(37))) * _AVALANCHE
+        hashed[row] = total ^ (total >> np.uint64(32))
 
 
-def _folded_product(left: UInt64Array, right: UInt64Array) -> UInt64Array:
+@numba.njit(cache=True, nogil=True)
+def _folded_product(left: np.uint64, right: np.uint64) -> np.uint64:
     """Return the 128-bit product of two words, its halves combined by exclusive or."""
     half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
     left_low, left_high, right_low, right_high = left & low, left >> half, right & low, right >> half
-    cross = left_high * right_low
-    other = left_low * right_high
+    cross, other = left_high * right_low, left_low * right_high
     carry = ((left_low * right_low >> half) + (cross & low) + (other & low)) >> half
-    high: UInt64Array = left_high * right_high + (cross >> half) + (other >> half) + carry
-    return high ^ (left * right)
+    return np.uint64(left_high * right_high + (cross >> half) + (other >> half) + carry) ^ (left * right)

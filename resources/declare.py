@@ -18,6 +18,7 @@ class Automation(StrEnum):
     ALWAYS = "always"  # when it is missing, or an input's content or its code changed
     WHEN_MISSING = "when_missing"  # models: they stay as they are until a person asks for their successor
     ON_REQUEST = "on_request"  # training; raw data, which the landing sensor asks for
+    BY_NAME = "by_name"  # mixtures that nothing needs at present: not even when everything is asked for
 
 
 def deliveries(source: str) -> dg.DynamicPartitionsDefinition:

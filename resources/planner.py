@@ -17,6 +17,7 @@ from phoenix_assets.errors import PhoenixError
 from phoenix_assets.lineage import UNPARTITIONED, LineageRecord, StoredRecord
 from resources.arrivals import is_replaced
 from resources.declare import AUTOMATION_TAG, Automation
+from resources.frozen import Frozen, frozen_mixtures, require_sound
 from resources.ledger import LineageLedger
 from resources.work import Place
 
@@ -63,32 +64,31 @@ class Planner:
     ledger: LineageLedger
     instance: DagsterInstance
     _heads: dict[str, dict[str, StoredRecord]] = field(default_factory=dict)
+    _frozen: dict[str, Frozen] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.graph = self.repository.asset_graph
 
     def select(self, assets: Iterable[str], *, upstream: bool) -> set[str]:
-        """Return asset paths, with everything that they are made from if `upstream`; all assets for none.
+        """Return asset paths, with everything that they are made from if `upstream`.
 
-        Raises PhoenixError for a path that is not in the graph.
+        For none: all assets but those that are made by name alone. Raises PhoenixError for a path that is not in the graph.
         """
         known = {key.to_user_string(): key for key in self.graph.executable_asset_keys}
         wanted = list(assets)
         if unknown := [asset for asset in wanted if asset not in known]:
             raise PhoenixError(f"no asset {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
         if not wanted:
-            return set(known)
-        selection = dg.AssetSelection.assets(*(known[asset] for asset in wanted))
-        chosen = selection.upstream() if upstream else selection
-        return {key.to_user_string() for key in chosen.resolve(self.graph)}
+            return {asset for asset, key in known.items() if self._automation(key) != Automation.BY_NAME}
+        return self._with_upstream(wanted) if upstream else set(wanted)
 
     def automated(self) -> set[str]:
         """Return the assets that are made without anybody asking."""
         return {
             key.to_user_string()
             for key in self.graph.executable_asset_keys
-            if self.graph.get(key).tags.get(AUTOMATION_TAG) in (Automation.ALWAYS, Automation.WHEN_MISSING)
-        }
+            if self._automation(key) in (Automation.ALWAYS, Automation.WHEN_MISSING)
+        } - set(self._frozen_assets())
 
     def stale(
         self,
@@ -100,9 +100,15 @@ class Planner:
         """Return every asset partition of `assets` that is not fresh, in topological order.
 
         What is downstream of something stale counts as stale too. `given_up` cannot be made: neither can what stands
-        on it, while assets that collect partitions go on without it. Without `retrain`, models stay as they are.
+        on it, while assets that collect partitions go on without it. Without `retrain`, models stay as they are. A frozen
+        mixture is stale only until it has been made as it was frozen; raises RecipeDrift or Withdrawn for one of
+        `assets` that cannot be.
         """
         self._heads = self.ledger.all_heads()
+        self._frozen = self._frozen_assets()
+        for asset, frozen in self._frozen.items():
+            if assets is None or asset in assets:
+                require_sound(self.ledger, frozen.mixture)
         found: list[Stale] = []
         coming: _Coming = {}
         out_of_reach = set(given_up)
@@ -175,9 +181,12 @@ class Planner:
         node = self.graph.get(key)
         asset = key.to_user_string()
         head = self._head(asset).get(partition)
+        if frozen := self._frozen.get(asset):
+            made = head is not None and set(head.record.inputs) == set(frozen.inputs)
+            return "" if made else "not materialised as it was frozen"
         if head is None:
             return "" if self._cannot_yet(asset, partition, coming) else "not materialised yet"
-        is_model = node.tags.get(AUTOMATION_TAG) == Automation.WHEN_MISSING
+        is_model = self._automation(key) == Automation.WHEN_MISSING
         if is_model and not retrain:
             return ""
         if head.record.code_version != (node.code_version or ""):
@@ -225,6 +234,24 @@ class Planner:
         if partition is not None:
             heads = {partition: heads[partition]} if partition in heads else {}
         return {(name, stored.record.data_version) for name, stored in heads.items()}
+
+    def _with_upstream(self, wanted: list[str]) -> set[str]:
+        """Return assets and what they are made from; a frozen mixture is made of nothing that could be made anew."""
+        frozen = self._frozen_assets()
+        found: set[str] = set()
+        while wanted:
+            asset = wanted.pop()
+            if asset not in found:
+                found.add(asset)
+                wanted += [] if asset in frozen else self._parents(asset)
+        return {asset for asset in found if self.graph.get(AssetKey(asset.split("/"))).is_executable}
+
+    def _frozen_assets(self) -> dict[str, Frozen]:
+        mixtures = frozen_mixtures(self.ledger.lake)
+        return {f"mix/{version}": frozen for version, frozen in mixtures.items()}
+
+    def _automation(self, key: AssetKey) -> str | None:
+        return self.graph.get(key).tags.get(AUTOMATION_TAG)
 
     def _head(self, asset: str) -> dict[str, StoredRecord]:
         return self._heads.get(asset, {})

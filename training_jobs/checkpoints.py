@@ -39,7 +39,8 @@ class CheckpointManifest(Config):
     fingerprint: str
     step: int
     tokens: int  # trained on so far, repeats included
-    sequences: int  # position in the sequence order
+    order: str  # fingerprint of the data-order plan
+    sequences: int  # position in that plan
     parent: str | None  # digest of the manifest that this one continues
     train_loss: float
     validation_loss: float | None

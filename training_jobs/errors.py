@@ -19,3 +19,7 @@ class TokenFileError(TrainingJobError):
 
 class TrainingDiverged(TrainingJobError):
     """The loss or the gradient stopped being a finite number."""
+
+
+class OrderPlanError(TrainingJobError):
+    """A data-order plan is damaged, belongs to other data, or is too short for what is asked of it."""

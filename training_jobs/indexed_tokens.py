@@ -25,11 +25,10 @@ _DTYPES: Final = {1: "u1", 2: "i1", 3: "<i2", 4: "<i4", 5: "<i8", 8: "<u2"}
 
 @dataclass(frozen=True)
 class TokenShard:
-    """One `.bin`/`.idx` pair: its tokens (memory-mapped) and where each document starts (token offsets)."""
+    """One `.bin`/`.idx` pair: its tokens, memory-mapped."""
 
     prefix: Path
     tokens: npt.NDArray[np.generic]
-    document_starts: npt.NDArray[np.int64]
 
 
 def open_shard(prefix: Path) -> TokenShard:
@@ -61,7 +60,7 @@ def open_shard(prefix: Path) -> TokenShard:
     if documents and (document_sequences.min() < 0 or document_sequences.max() > sequences):
         raise TokenFileError(f"{index}: a document points outside its {sequences} sequences")
     tokens = np.memmap(f"{prefix}.bin", dtype, mode="r") if size else np.zeros(0, dtype)
-    return TokenShard(prefix, tokens, starts[document_sequences[:-1]])
+    return TokenShard(prefix, tokens)
 
 
 class IndexedTokens:
@@ -94,8 +93,3 @@ class IndexedTokens:
     def windows(self, starts: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.int64]:
         """Return one row of `length` tokens for each global offset in `starts`."""
         return np.stack([self.read(int(start), int(start) + length) for start in starts])
-
-    def document_starts(self) -> npt.NDArray[np.int64]:
-        """Return the global token offset at which each document starts, in order."""
-        parts = [shard.document_starts + self._starts[i] for i, shard in enumerate(self.shards)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.int64)

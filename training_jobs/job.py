@@ -94,9 +94,10 @@ class ModelSize(ModelShape):
 
 
 class TokenData(Config):
-    """Indexed token shards (Megatron `.bin`/`.idx`, given without suffix, in order) and their tokenizer."""
+    """Indexed token shards (Megatron `.bin`/`.idx`, given without suffix, in order), plan and tokenizer."""
 
     train: tuple[Path, ...] = Field(min_length=1)
+    order: Path  # folder of the data-order plan over the train shards
     validation: tuple[Path, ...] = ()
     tokenizer_json: Path
     eod_id: int = Field(ge=0)
@@ -127,6 +128,16 @@ class Supervision(Config):
     grace: float = Field(default=30.0, gt=0)
 
 
+class GroupDro(Config):
+    """Domain weights that are learned while training: `training_jobs.group_dro`."""
+
+    reference: Path  # checkpoint folder of the model whose losses are compared with
+    domains: Path  # .npy: the domain of each sequence of the order plan
+    count: int = Field(ge=2)  # domains
+    step_size: float = Field(gt=0)
+    smoothing: float = Field(ge=0, lt=1)
+
+
 class TrainingJob(Config):
     """One run: everything a trainer needs to know, and nothing about who asked for it."""
 
@@ -134,6 +145,7 @@ class TrainingJob(Config):
     fingerprint: str = Field(min_length=1)
     base: Path = Path()
     parent: Path | None = None  # checkpoint folder whose weights the run starts from
+    group_dro: GroupDro | None = None
     model: ModelSize
     data: TokenData
     sequence_length: int = Field(gt=0)

@@ -17,7 +17,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from nemo.utils.exp_manager import exp_manager
 
 from training_jobs.checkpoints import CheckpointManifest, last_checkpoint, read_manifest, verify
+from training_jobs.data_order import job_plan, open_plan
 from training_jobs.errors import JobConflict
+from training_jobs.group_dro import DomainWeightLog, GroupDroLM
 from training_jobs.job import Accelerator, TrainingJob
 from training_jobs.messages import MESSAGES_FILE, MessageWriter
 from training_jobs.nemo_causal_lm import CausalLM
@@ -28,9 +30,14 @@ NEMO_FOLDER: Final = "nemo"
 
 
 def train(state_dir: Path, callbacks: Sequence[Callback] = ()) -> None:
-    """Train the job of `state_dir` to its last step. Raises TrainingJobError; a finished job stays."""
+    """Train the job of `state_dir` to its last step. Raises TrainingJobError; a finished job stays.
+
+    A job whose data order is damaged, too short or another one than it began with fails before its first step.
+    """
     job = TrainingJob.load(state_dir)
-    resumed = _resume_point(job, state_dir)
+    job_plan(job)
+    order = open_plan(job.resolve(job.data.order), verified=True)[1].fingerprint
+    resumed = _resume_point(job, state_dir, order)
     if resumed is not None and resumed.step >= job.steps:
         return
     parent = None if job.parent is None or resumed is not None else read_manifest(job.resolve(job.parent))
@@ -39,21 +46,29 @@ def train(state_dir: Path, callbacks: Sequence[Callback] = ()) -> None:
             writer.opened(
                 {"job_key": job.job_key, "pid": os.getpid(), "from_step": resumed.step if resumed else 0}
             )
-            _fit(job, state_dir, resumed, parent, writer, callbacks)
+            _fit(job, state_dir, order, resumed, parent, writer, callbacks)
     else:
-        _fit(job, state_dir, resumed, parent, None, callbacks)
+        _fit(job, state_dir, order, resumed, parent, None, callbacks)
 
 
-def _resume_point(job: TrainingJob, state_dir: Path) -> CheckpointManifest | None:
+def _resume_point(job: TrainingJob, state_dir: Path, order: str) -> CheckpointManifest | None:
     manifest = last_checkpoint(state_dir)
-    if manifest is not None and manifest.job_key != job.job_key:
+    if manifest is None:
+        return None
+    if manifest.job_key != job.job_key:
         raise JobConflict(f"{manifest.directory}: belongs to {manifest.job_key}: move it away")
+    if manifest.order != order:
+        raise JobConflict(
+            f"{manifest.directory}: was trained in the data order {manifest.order[:16]}, the job's is {order[:16]}: "
+            "give the job its own order back, or start it anew in an empty state folder"
+        )
     return manifest
 
 
 def _fit(
     job: TrainingJob,
     state_dir: Path,
+    order: str,
     resumed: CheckpointManifest | None,
     parent: CheckpointManifest | None,
     writer: MessageWriter | None,
@@ -64,10 +79,12 @@ def _fit(
     torch.use_deterministic_algorithms(True, warn_only=job.accelerator is Accelerator.GPU)
     seed_everything(job.seed)
     continued = resumed or parent
-    reports = RunReports(job, state_dir, writer, continued.digest if continued else None)
+    reports = RunReports(job, state_dir, order, writer, continued.digest if continued else None)
+    if job.group_dro is not None and writer is not None:
+        callbacks = [*callbacks, DomainWeightLog(state_dir)]
     trainer = build_trainer(job, [*callbacks, reports])
     exp_manager(trainer, _experiment(state_dir, resumed))
-    model = CausalLM(job, trainer)
+    model = CausalLM(job, trainer) if job.group_dro is None else GroupDroLM(job, job.group_dro, trainer)
     if parent is not None:
         verify(parent)
         model.network.load_state_dict(load_weights(parent.directory, tie_embeddings=job.model.tie_embeddings))

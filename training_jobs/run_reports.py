@@ -1,14 +1,11 @@
 """What a run leaves behind while it trains: step messages, validation losses and whole checkpoints."""
 
-import json
-import shutil
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from tokenizers import Tokenizer
 
 from training_jobs.checkpoints import (
     CheckpointManifest,
@@ -21,19 +18,23 @@ from training_jobs.job import TrainingJob
 from training_jobs.messages import MessageWriter, StepMetrics
 from training_jobs.nemo_causal_lm import CausalLM
 from training_jobs.sequence_batches import validation_batches
-
-TOKENIZER_FILE: Final = "tokenizer.json"
-TOKENIZER_CONFIG_FILE: Final = "tokenizer_config.json"
+from training_jobs.tokenizer_export import export_tokenizer
 
 
 class RunReports(Callback):
     """Report steps, validate and checkpoint at the steps that the job names, and at the last one."""
 
     def __init__(
-        self, job: TrainingJob, state_dir: Path, writer: MessageWriter | None, parent: str | None
+        self,
+        job: TrainingJob,
+        state_dir: Path,
+        order: str,
+        writer: MessageWriter | None,
+        parent: str | None,
     ) -> None:
         self._job = job
         self._state_dir = state_dir
+        self._order = order  # fingerprint of the data-order plan
         self._writer = writer  # of rank 0; the other ranks have none
         self._parent = parent
         self._seen = 0
@@ -110,6 +111,7 @@ class RunReports(Callback):
             fingerprint=job.fingerprint,
             step=metrics.step,
             tokens=metrics.tokens_seen,
+            order=self._order,
             sequences=metrics.step * job.global_batch,
             parent=self._parent,
             train_loss=metrics.loss,
@@ -122,17 +124,3 @@ class RunReports(Callback):
         self._writer.checkpoint(manifest.model_dump(mode="json"))
         if job.keep is not None:
             keep_newest(self._state_dir, job.keep)
-
-
-def export_tokenizer(tokenizer_json: Path, eod_id: int, context: int, directory: Path) -> None:
-    """Copy the tokenizer into a checkpoint, and name the class that encodes exactly as it says."""
-    shutil.copyfile(tokenizer_json, directory / TOKENIZER_FILE)
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": Tokenizer.from_file(str(tokenizer_json)).id_to_token(eod_id),
-        "model_max_length": context,
-        "clean_up_tokenization_spaces": False,
-    }
-    (directory / TOKENIZER_CONFIG_FILE).write_text(
-        json.dumps(settings, ensure_ascii=False, indent=2), "utf-8"
-    )

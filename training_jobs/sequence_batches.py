@@ -1,4 +1,4 @@
-"""Serve the micro-batches of one rank, exactly as `SequenceOrder` says, from any step on."""
+"""Serve the micro-batches of one rank, exactly as the data-order plan says, from any step on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-from training_jobs.data_order import Indices, SequenceOrder, sequence_count
-from training_jobs.errors import TrainingJobError
+from training_jobs.data_order import Indices, OrderPlan, job_plan, sequence_count
+from training_jobs.errors import OrderPlanError, TokenFileError
 from training_jobs.indexed_tokens import IndexedTokens
 from training_jobs.job import TrainingJob
 
@@ -20,22 +20,42 @@ def train_tokens(job: TrainingJob) -> IndexedTokens:
     return IndexedTokens([job.resolve(prefix) for prefix in job.data.train])
 
 
-def sequence_order(job: TrainingJob, tokens: IndexedTokens) -> SequenceOrder:
-    """Return the order in which the job goes through `tokens`. Raises TrainingJobError when it holds none."""
-    count = sequence_count(tokens.total, job.sequence_length)
-    if count == 0:
-        raise TrainingJobError(
-            f"{job.experiment}: {tokens.total} tokens are less than one sequence of the job"
+def order_plan(job: TrainingJob, tokens: IndexedTokens) -> OrderPlan:
+    """Map the job's data-order plan. Raises OrderPlanError unless it is for `tokens` and holds all of the steps."""
+    plan = job_plan(job)
+    if plan.data_tokens != tokens.total:
+        raise OrderPlanError(
+            f"{job.experiment}: the order plan is for {plan.data_tokens} tokens, the train shards hold "
+            f"{tokens.total}; materialise order/{job.experiment} again"
         )
-    return SequenceOrder(count, job.global_batch, job.seed)
+    return plan
 
 
-def read_sequences(tokens: IndexedTokens, sequences: Indices, sequence_length: int) -> Batch:
-    """Return `input_ids` and `labels` (the next tokens) of shape (sequences, length), and their indices."""
-    rows = torch.from_numpy(tokens.windows(sequences * sequence_length, sequence_length + 1))
+def read_sequences(tokens: IndexedTokens, plan: OrderPlan, sequences: Indices, vocab_size: int) -> Batch:
+    """Return `input_ids` and `labels` (the next tokens) of shape (sequences, length), and their indices.
+
+    Raises TokenFileError for a token id beyond the vocabulary.
+    """
+    rows = np.empty((len(sequences), plan.sequence_length + 1), np.int64)
+    for row, sequence in zip(rows, sequences.tolist(), strict=True):
+        filled = 0
+        for start, end in plan.spans(sequence, targets=True):
+            row[filled : filled + end - start] = tokens.read(start, end)
+            filled += end - start
+    return _batch(rows, sequences, vocab_size)
+
+
+def _batch(rows: Indices, sequences: Indices, vocab_size: int) -> Batch:
+    if rows.size and (greatest := int(rows.max())) >= vocab_size:
+        sequence = int(sequences[np.flatnonzero((rows == greatest).any(axis=1))[0]])
+        raise TokenFileError(
+            f"sequence {sequence} holds the token id {greatest}, beyond the vocabulary of {vocab_size}: "
+            "tokens and tokenizer do not belong together; materialise the tokens again"
+        )
+    windows = torch.from_numpy(rows)
     return {
-        "input_ids": rows[:, :-1].contiguous(),
-        "labels": rows[:, 1:].contiguous(),
+        "input_ids": windows[:, :-1].contiguous(),
+        "labels": windows[:, 1:].contiguous(),
         "sequences": torch.from_numpy(sequences.copy()),
     }
 
@@ -58,15 +78,15 @@ class TrainBatches(IterableDataset[Batch]):
     def __init__(self, job: TrainingJob, tokens: IndexedTokens, *, rank: int, done: int) -> None:
         self._job = job
         self._tokens = tokens
-        self._order = sequence_order(job, tokens)
+        self._plan = order_plan(job, tokens)
         self._part = RankPart(rank, job.rank_batch)
         self._done = done
 
     def __iter__(self) -> Iterator[Batch]:
         job = self._job
         for step in range(self._done + 1, job.steps + 1):
-            for micro in np.split(self._part.of(self._order.batch(step)), job.accumulation):
-                yield read_sequences(self._tokens, micro, job.sequence_length)
+            for micro in np.split(self._part.of(self._plan.batch(step)), job.accumulation):
+                yield read_sequences(self._tokens, self._plan, micro, job.model.vocab_size)
 
 
 def validation_batches(job: TrainingJob, *, rank: int) -> list[Batch]:
@@ -76,5 +96,6 @@ def validation_batches(job: TrainingJob, *, rank: int) -> list[Batch]:
     wanted = min(job.validation_sequences, available)
     chosen = np.arange(wanted, dtype=np.int64) * available // max(1, wanted)
     mine = np.array_split(chosen, job.world_size)[rank]
-    starts = range(0, len(mine), job.micro_batch_size)
-    return [read_sequences(tokens, mine[i : i + job.micro_batch_size], job.sequence_length) for i in starts]
+    parts = [mine[i : i + job.micro_batch_size] for i in range(0, len(mine), job.micro_batch_size)]
+    length = job.sequence_length
+    return [_batch(tokens.windows(part * length, length + 1), part, job.model.vocab_size) for part in parts]

@@ -1,18 +1,23 @@
 """`mix/<version>`: a recipe and the tagged sources become the list of documents that a corpus is made of."""
 
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
 
-from phoenix_assets.lineage import LicenceTerms, SideTable
+from phoenix_assets.lineage import SideTable
 from phoenix_assets.mix.config import Mixture, load_mixtures, recipe_digest
-from phoenix_assets.schema import KEPT, LEDGER
+from phoenix_assets.schema import KEPT, ledger_rows
 from resources.build import Build, ShardOutput
 from resources.conservation import conservation
-from resources.declare import declared
+from resources.declare import Automation, declared
 from resources.phoenix import Phoenix
 from resources.report import materialized
+
+if TYPE_CHECKING:
+    from phoenix_assets.mix.amounts import Batches
 
 
 def mix_key(version: str) -> str:
@@ -25,92 +30,101 @@ def mix_assets() -> list[dg.AssetsDefinition]:
     return [_mix(version, recipe) for version, recipe in load_mixtures().items()]
 
 
+def mixture_automation() -> Mapping[str, Automation]:
+    """Return when each mixture version, and what is made of it alone, is made without anybody asking."""
+    return {
+        version: Automation.ALWAYS if recipe.automatic else Automation.BY_NAME
+        for version, recipe in load_mixtures().items()
+    }
+
+
 def _mix(version: str, recipe: Mixture) -> dg.AssetsDefinition:
-    config = {"recipe": recipe.model_dump(mode="json"), "recipe_digest": recipe_digest(recipe)}
+    config = {"recipe": recipe.values(), "recipe_digest": recipe_digest(recipe)}
     upstream = [f"{source}/tagged" for source in recipe.sources]
 
     @dg.asset(
         **declared(
             mix_key(version),
             room="mix",
-            kernels=("phoenix_assets.mix.select", "phoenix_assets.draw"),
+            kernels=tuple(
+                f"phoenix_assets.{name}" for name in ("mix.select", "mix.amounts", "mix.assign", "draw")
+            ),
             config=config,
             deps=upstream,
+            automation=mixture_automation()[version],
             kinds=("deltalake", "polars"),
             conserves_rows=True,
             description=f"Mixture {version}: which documents, how often, in which split.",
         )
     )
     def mix(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from phoenix_assets.mix.plan import plan
-        from phoenix_assets.mix.select import SELECTION, Split, select
+        from phoenix_assets.mix.amounts import settle
+        from phoenix_assets.mix.licences import require_licences
+        from phoenix_assets.mix.plan import COUNTS, counted, plan
+        from phoenix_assets.mix.select import SELECTION, decide
+        from resources.candidates import candidates, licences
+        from resources.frozen import require_sound
 
-        build = phoenix.start(context, config=config, all_of=upstream)
-        _require_licences(build, datetime.now(UTC).date())
-        selection = select(_candidates(build, upstream), recipe)
-        chosen = selection.filter(pl.col("split") != Split.NONE.value).sort("doc_id")
-        stored = build.commit_shards(SELECTION, [_output(build, selection, chosen)])
-        components = plan(selection)
+        frozen = require_sound(phoenix.ledger, version)
+        build = phoenix.start(
+            context,
+            config=config,
+            all_of=() if frozen else upstream,
+            inputs=frozen.inputs if frozen else (),
+        )
+        require_licences(licences(build.ledger, build.inputs), datetime.now(UTC).date())
+        outputs, counts = [], [COUNTS.to_frame()]
+        with candidates(build.lake, build.inputs, recipe) as batches:
+            amounts = settle(batches, recipe)
+            for documents in batches():
+                selection = decide(documents, recipe, amounts)
+                outputs.append(_output(build, selection))
+                counts.append(counted(selection))
+            components = plan(pl.concat(counts), recipe)
+            _look_at_empty(context, batches, recipe, components)
+        stored = build.commit_shards(SELECTION, outputs)
         return materialized(
             stored,
             pictures=_pictures(version, components),
             sample=components,
             checks=[conservation(build, stored, upstream=upstream)],
+            extra={"frozen": frozen.frozen_at if frozen else "no"},
         )
 
     return mix
 
 
-def _candidates(build: Build, upstream: list[str]) -> pl.DataFrame:
-    """Return what the recipe decides by, of every tagged document that exists."""
-    columns = ("doc_id", "source", "delivery", "lang", "tags", "quality")
-    text = pl.col("text")
-    documents = build.read_all(upstream)
-    return documents.select(*columns, bytes=text.str.len_bytes(), chars=text.str.len_chars()).collect(
-        engine="streaming"
-    )
-
-
-def _output(build: Build, selection: pl.DataFrame, chosen: pl.DataFrame) -> ShardOutput:
-    """Stage the chosen documents, and a ledger row for every candidate."""
+def _output(build: Build, selection: pl.DataFrame) -> ShardOutput:
+    """Stage the chosen documents of a selection, and a ledger row for every candidate."""
+    chosen = selection.filter(pl.col("reason").is_null()).sort("doc_id")
     kept = pl.col("reason").is_null()
-    ledger = selection.select(
-        "doc_id",
-        "delivery",
-        stage=pl.lit("mix"),
+    ledger = ledger_rows(
+        selection,
+        "mix",
         kept=kept,
         drop_reason=pl.col("reason").fill_null(KEPT),
-        rules_name=pl.lit([], pl.List(pl.String)),
-        rules_value=pl.lit([], pl.List(pl.Float64)),
-        rules_cond=pl.lit([], pl.List(pl.Boolean)),
-        duplicate_of=pl.lit(None, pl.String),
-        chars_in=pl.col("chars").cast(pl.Int64),
-        chars_out=pl.when(kept).then(pl.col("chars")).otherwise(0).cast(pl.Int64),
+        chars_in=pl.col("chars"),
+        chars_out=pl.when(kept).then("chars").otherwise(0),
     )
-    reasons = ledger.filter(~pl.col("kept")).group_by("drop_reason").len().sort("drop_reason")
+    reasons = selection.filter(~kept).group_by("reason").len().sort("reason")
     return ShardOutput(
         documents=(build.stage(chosen),),
-        ledger=(
-            build.stage_side(SideTable.LEDGER, ledger.match_to_schema(LEDGER, missing_columns="insert")),
-        ),
+        ledger=(build.stage_side(SideTable.LEDGER, ledger),),
         reasons=dict(reasons.iter_rows()),
     )
 
 
-def _require_licences(build: Build, on: date) -> None:
-    from phoenix_assets.mix.licences import LICENCES, require_licences
+def _look_at_empty(
+    context: dg.AssetExecutionContext, batches: "Batches", recipe: Mixture, components: pl.DataFrame
+) -> None:
+    """Warn of components without documents. Raises ConfigError for those that no document can ever be in."""
+    from phoenix_assets.mix.empty import explain_empty, require_documents
 
-    terms: dict[tuple[str, str], LicenceTerms] = {
-        (term.source, term.delivery): term
-        for stored in build.ledger.records_of(build.inputs)
-        for term in stored.record.licences
-    }
-    rows = [
-        (term.source, term.delivery, term.licence, date.fromisoformat(term.expires) if term.expires else None,
-         list(term.allows))
-        for _, term in sorted(terms.items())
-    ]  # fmt: skip
-    require_licences(pl.DataFrame(rows, schema=LICENCES, orient="row"), on)
+    names = components.filter(available_documents=0)["component"].to_list()
+    empty = explain_empty(batches, recipe, names)
+    require_documents(empty, recipe.version)
+    for one in empty:
+        context.log.warning(f"component {one.component!r} has no documents: {one.why}")
 
 
 def _pictures(version: str, components: pl.DataFrame) -> dict[str, bytes]:

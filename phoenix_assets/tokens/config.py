@@ -1,14 +1,24 @@
 """Settings of the tokenizer (`config/tokenizer.yaml`) and of the token shards (`config/tokens.yaml`)."""
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from phoenix_assets.config import Config
+from phoenix_assets.pretrained import PretrainedModel
+
+
+class EncoderKind(StrEnum):
+    """What encodes documents. Both give the same ids, or the check of the tokenizer fails."""
+
+    FAST = "fastokens"
+    REFERENCE = "tokenizers"
 
 
 class TokenizerConfig(Config):
-    """How the byte-level BPE tokenizer is trained."""
+    """How the byte-level BPE tokenizer is trained, or which one is taken instead, and how either is checked."""
 
     mixture: str = Field(min_length=1)  # version whose training split it is trained on
     vocab_size: int = Field(gt=256)  # the 256 bytes, special tokens and merges
@@ -18,13 +28,46 @@ class TokenizerConfig(Config):
     bytes_per_language: int = Field(gt=0)  # UTF-8 bytes of training text, at most, of each language
     seed: int = Field(ge=0, lt=2**64)
     split_pattern: str = Field(min_length=1)  # regular expression whose matches are merged within
+    pretrained: PretrainedModel | None = None  # a tokenizer.json, SentencePiece .model or folder, instead
+    checked_lines: int = Field(gt=0)  # of the corpus, that every loader must encode alike
 
     @model_validator(mode="after")
     def _eod_is_special(self) -> Self:
-        if self.eod not in self.special_tokens:
+        if self.pretrained is None and self.eod not in self.special_tokens:
             raise ValueError(
                 f"eod {self.eod!r} is not among special_tokens {self.special_tokens}; add it there"
             )
+        return self
+
+
+class OddStrings(Config):
+    """`config/odd_strings.yaml`: strings on which tokenizer classes differ, by what is odd in them."""
+
+    strings: Mapping[str, tuple[str, ...]]
+
+    def all(self) -> list[str]:
+        """Return every string, in the order of the file."""
+        return [string for strings in self.strings.values() for string in strings]
+
+
+class ExtensionConfig(Config):
+    """`config/tokenizer_extensions/<name>.yaml`: more tokens for a tokenizer, and rows for them in a checkpoint."""
+
+    mixture: str = Field(min_length=1)  # the new tokens are chosen on its training split
+    languages: tuple[str, ...] = ()  # of it; all, when empty
+    bytes_per_language: int = Field(gt=0)  # UTF-8 bytes, at most, of each language
+    seed: int = Field(ge=0, lt=2**64)  # chooses the documents that are read
+    tokens: int = Field(0, ge=0)  # merges to add: those that save most tokens
+    added: tuple[str, ...] = ()  # tokens that are given
+    min_frequency: int = Field(2, ge=1)  # occurrences that a pair needs to be merged
+    experiment: str | None = None  # its newest checkpoint gets the rows; none: only the tokenizer is made
+
+    @model_validator(mode="after")
+    def _adds_something(self) -> Self:
+        if not self.tokens and not self.added:
+            raise ValueError("nothing is added; give `tokens`, a number, or `added`, a list")
+        if "" in self.added or len(set(self.added)) < len(self.added):
+            raise ValueError(f"added {self.added}: a token is empty or comes twice; leave it out")
         return self
 
 
@@ -35,3 +78,4 @@ class TokensConfig(Config):
     seed: int = Field(ge=0, lt=2**64)  # of the shuffle
     batch_documents: int = Field(gt=0)  # tokenised at once
     batch_bytes: int = Field(gt=0)  # UTF-8 bytes tokenised at once, unless one document is longer
+    encoder: EncoderKind

@@ -8,6 +8,7 @@ index is complete.
 """
 
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -59,11 +60,23 @@ class IndexedWriter:
         self._part = _suffixed(prefix, ".bin.part")
         self._file = self._part.open("wb")
 
-    def add(self, ids: TokenArray, lengths: npt.NDArray[np.int32]) -> None:
-        """Append documents: their ids end to end, and the length of each. Raises ValueError on a mismatch."""
+    def add(self, ids: TokenArray, lengths: npt.NDArray[np.integer]) -> None:
+        """Append documents: their ids end to end, and the length of each.
+
+        Raises ValueError when they do not agree, or a number does not fit its format.
+        """
+        if len(lengths) and int(lengths.max()) > np.iinfo(np.int32).max:
+            raise ValueError(
+                f"{self._prefix}: a document of {int(lengths.max())} tokens does not fit the index; split it"
+            )
         if int(lengths.sum(dtype=np.int64)) != len(ids):
             raise ValueError(
                 f"{self._prefix}: lengths sum to {int(lengths.sum())}, but there are {len(ids)} ids"
+            )
+        if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) <= np.iinfo(self._dtype).max:
+            raise ValueError(
+                f"{self._prefix}: ids {int(ids.min())} … {int(ids.max())} do not fit {self._dtype}: the tokenizer's "
+                "vocabulary decides the format"
             )
         ids.astype(self._dtype).tofile(self._file)
         self._lengths.append(lengths.astype(np.int32))
@@ -72,12 +85,7 @@ class IndexedWriter:
         """Write the index and give both files their names."""
         self._file.close()
         index = _suffixed(self._prefix, ".idx.part")
-        lengths = np.concatenate([np.empty(0, dtype=np.int32), *self._lengths])
-        with index.open("wb") as file:
-            file.write(_HEADER.pack(_MAGIC, _VERSION, _CODES[self._dtype], len(lengths), len(lengths) + 1))
-            lengths.astype("<i4").tofile(file)
-            (_starts(lengths) * self._dtype.itemsize).astype("<i8").tofile(file)
-            np.arange(len(lengths) + 1, dtype="<i8").tofile(file)
+        write_index(index, np.concatenate([np.empty(0, dtype=np.int32), *self._lengths]), self._dtype)
         _suffixed(self._prefix, ".idx").unlink(missing_ok=True)
         self._part.replace(_suffixed(self._prefix, ".bin"))
         index.replace(_suffixed(self._prefix, ".idx"))
@@ -99,26 +107,73 @@ class IndexedWriter:
             self.discard()
 
 
-def read_indexed(prefix: Path) -> IndexedTokens:
-    """Open the indexed dataset at `prefix`. Raises LineageError for a missing, foreign or cut file."""
-    index_path, tokens_path = _suffixed(prefix, ".idx"), _suffixed(prefix, ".bin")
+def write_index(path: Path, lengths: npt.NDArray[np.int32], dtype: TokenDType) -> None:
+    """Write an `.idx` at `path` for documents of these lengths."""
+    with path.open("wb") as file:
+        file.write(_HEADER.pack(_MAGIC, _VERSION, _CODES[dtype], len(lengths), len(lengths) + 1))
+        lengths.astype("<i4").tofile(file)
+        (_starts(lengths) * dtype.itemsize).astype("<i8").tofile(file)
+        np.arange(len(lengths) + 1, dtype="<i8").tofile(file)
+
+
+@dataclass(frozen=True)
+class DocumentIndex:
+    """The `.idx` of an indexed dataset, memory-mapped: nothing is read before it is asked for."""
+
+    dtype: TokenDType
+    lengths: npt.NDArray[np.int32]  # tokens of each document
+    byte_offsets: npt.NDArray[np.int64]  # of each document in `.bin`; not aligned in memory
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all documents."""
+        last = len(self.lengths) - 1
+        return (
+            int(self.byte_offsets[last]) // self.dtype.itemsize + int(self.lengths[last]) if last >= 0 else 0
+        )
+
+    def position(self, offset: int) -> int:
+        """Return the position of the document that holds the token at `offset`, by binary search."""
+        return bisect_right(self.byte_offsets, offset * self.dtype.itemsize) - 1
+
+    def start(self, position: int) -> int:
+        """Return the offset of a document's first token."""
+        return int(self.byte_offsets[position]) // self.dtype.itemsize
+
+
+def open_index(prefix: Path) -> DocumentIndex:
+    """Map the index at `prefix`. Raises LineageError for a missing, foreign or cut file."""
+    path = _suffixed(prefix, ".idx")
     try:
-        index, stored = index_path.read_bytes(), tokens_path.stat().st_size
+        index = np.memmap(path, dtype=np.uint8, mode="r")
     except FileNotFoundError as error:
-        raise LineageError(f"{error.filename}: no such token shard; materialise the tokens again") from error
+        raise LineageError(f"{path}: no such token shard; materialise the tokens again") from error
+    except ValueError as error:
+        raise _cut_short(prefix, f"the index is empty ({error})") from error
     magic, version, code, sequences, bounds = _HEADER.unpack(
-        index[: _HEADER.size].ljust(_HEADER.size, b"\x00")
+        bytes(index[: _HEADER.size]).ljust(_HEADER.size, b"\x00")
     )
     if magic != _MAGIC or version != _VERSION or code not in _DTYPES:
-        raise LineageError(f"{index_path}: not an index of uint16 or int32 tokens, version {_VERSION}")
+        raise LineageError(f"{path}: not an index of uint16 or int32 tokens, version {_VERSION}")
     if len(index) != _HEADER.size + sequences * 12 + bounds * 8:
         raise _cut_short(prefix, f"the index names {sequences} documents in {len(index)} bytes")
-    dtype = _DTYPES[code]
-    lengths = np.frombuffer(index, "<i4", count=sequences, offset=_HEADER.size)
+    lengths = np.ndarray((sequences,), "<i4", index, _HEADER.size)
+    offsets = np.ndarray((sequences,), "<i8", index, _HEADER.size + 4 * sequences)
+    return DocumentIndex(_DTYPES[code], lengths, offsets)
+
+
+def read_indexed(prefix: Path) -> IndexedTokens:
+    """Open the indexed dataset at `prefix`. Raises LineageError for a missing, foreign or cut file."""
+    index, path = open_index(prefix), _suffixed(prefix, ".bin")
+    try:
+        stored = path.stat().st_size
+    except FileNotFoundError as error:
+        raise LineageError(f"{path}: no such token shard; materialise the tokens again") from error
+    lengths = index.lengths.copy()
     tokens = int(lengths.sum(dtype=np.int64))
-    if stored != tokens * dtype.itemsize:
+    if stored != tokens * index.dtype.itemsize:
         raise _cut_short(prefix, f"the index counts {tokens} tokens, but .bin has {stored} bytes")
-    mapped = np.memmap(tokens_path, dtype=dtype, mode="r") if tokens else np.empty(0, dtype=dtype)
+    mapped = np.memmap(path, dtype=index.dtype, mode="r") if tokens else np.empty(0, dtype=index.dtype)
     return IndexedTokens(mapped, lengths, _starts(lengths))
 
 

@@ -1,7 +1,7 @@
 """Token shards: the documents of one split, tokenised, repeated, shuffled, and cut into indexed datasets.
 
-Two passes. The first tokenises each document once, in whatever order the batches come, into a spool file. The
-second sorts all copies by a hash of document, copy number and seed, and gathers them from the spool into
+Two passes. The first tokenises each document once, in whatever order the batches come, into a spool file, by any
+number of workers. The second sorts all copies by a hash of document, copy number and seed, and gathers them from the spool into
 shards. So the shards' bytes depend on the set of documents, the tokenizer and the configuration, and on
 nothing else; memory holds the list of documents, never their tokens. The spool lies beside the shards and is
 as large as one copy of each document.
@@ -11,40 +11,24 @@ import tempfile
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from numba import njit
 
 from phoenix_assets import draw
-from phoenix_assets.errors import ConfigError, ConservationError
-from phoenix_assets.tokens.bpe import encode, load_tokenizer
 from phoenix_assets.tokens.config import TokensConfig
-from phoenix_assets.tokens.indexed import IndexedWriter, TokenArray, TokenDType, token_dtype
+from phoenix_assets.tokens.encoding import number_format
+from phoenix_assets.tokens.indexed import IndexedWriter, TokenArray, TokenDType
+from phoenix_assets.tokens.spool import SpoolPart, append_parts, write_part
+from phoenix_assets.tokens.trace import TRACE, origins_file, with_origins, write_documents
 
-KERNEL_VERSION: Final = "1"
+KERNEL_VERSION: Final = "2"
 
-TRACE: Final = pl.Schema(
-    {
-        "split": pl.String,
-        "shard": pl.Int32,
-        "position": pl.Int64,  # of the document within its shard
-        "doc_id": pl.String,
-        "source": pl.String,
-        "delivery": pl.String,
-        "lang": pl.String,
-        "copy": pl.Int32,  # 0 for the first time that the split holds the document
-        "offset": pl.Int64,  # of the first token within the split, shards end to end
-        "tokens": pl.Int64,  # with the end of document
-        "chars": pl.Int64,  # of the text
-    }
-)
+WRITTEN: Final = pl.Schema([*TRACE.items(), ("chars", pl.Int64())])  # of the text; no part of the index
 
-_SPOOLED: Final = pl.Schema(
-    {name: TRACE[name] for name in ("doc_id", "source", "delivery", "lang", "tokens", "chars")}
-    | {"copies": pl.Int32(), "start": pl.Int64()}
-)
 _GATHERED_TOKENS: Final = 1 << 22  # copied from the spool at once
 
 
@@ -61,65 +45,43 @@ def write_shards(
     eod: str,
     config: TokensConfig,
 ) -> pl.DataFrame:
-    """Write the shards of `split` into `out_dir` and return the trace index.
+    """Write the shards of `split` and their trace index into `out_dir`; return a WRITTEN row per document copy.
 
-    That is a TRACE row per document copy, in the order of the shards. Each batch has doc_id, source,
-    delivery, lang, text and copies (≥ 0; documents with 0 are left out). The token `eod` ends each
-    document. Shards of this split that an earlier call left beyond the last one are removed. Raises
-    ConfigError when the tokenizer has no such token, ConservationError when a doc_id comes twice.
+    Rows are in the order of the shards. Each batch has doc_id, source, delivery, component, lang, text and
+    copies (≥ 0; documents with 0 are left out). The token `eod` ends each document. Shards of this split that
+    an earlier call left beyond the last one are removed. Raises ConfigError when the tokenizer has no such
+    token, ConservationError when a doc_id comes twice.
     """
-    tokenizer = load_tokenizer(tokenizer_json)
-    eod_id = tokenizer.token_to_id(eod)
-    if eod_id is None:
-        raise ConfigError(
-            f"the tokenizer has no token {eod!r};"
-            " set eod in config/tokenizer.yaml to one of its special tokens"
+    with _spool_folder(out_dir, split) as folder:
+        parts = (
+            write_part(batch, tokenizer_json, eod, config, Path(folder) / f"part-{number}")
+            for number, batch in enumerate(batches)
         )
-    dtype = token_dtype(tokenizer.get_vocab_size())
-    out_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out_dir, prefix=f".{split}-") as folder:
+        return gather_shards(parts, number_format(tokenizer_json), out_dir, split, config)
+
+
+def gather_shards(
+    parts: Iterable[SpoolPart], dtype: TokenDType, out_dir: Path, split: str, config: TokensConfig
+) -> pl.DataFrame:
+    """Write the shards and the trace index of what workers tokenised, in any order, as `write_shards` does.
+
+    The parts are removed. Raises ConservationError when a doc_id comes twice.
+    """
+    with _spool_folder(out_dir, split) as folder:
         spool = Path(folder) / "spool"
-        with spool.open("wb") as file:
-            documents = _spooled(batches, tokenizer_json, file, eod_id, dtype, config)
+        documents = append_parts(parts, spool)
         trace = _trace(documents, split, config)
+        trace = trace.select(
+            pl.col(name).cast(kind) for name, kind in [*WRITTEN.items(), ("start", pl.Int64())]
+        )
         _write(trace, spool, out_dir, split, dtype)
     _remove_beyond(out_dir, split, trace["shard"].n_unique())
-    return trace.select(pl.col(name).cast(kind) for name, kind in TRACE.items())
+    return trace.select(WRITTEN.names())
 
 
-def _spooled(
-    batches: Iterable[pl.DataFrame],
-    tokenizer_json: Path | bytes,
-    file: BinaryIO,
-    eod_id: int,
-    dtype: TokenDType,
-    config: TokensConfig,
-) -> pl.DataFrame:
-    """Tokenise all batches into the spool; return the documents with where each lies in it."""
-    spooled = [pl.DataFrame(schema=_SPOOLED)]
-    written = 0
-    for batch in batches:
-        wanted = batch.filter(pl.col("copies") > 0)
-        encoded = encode(wanted["text"], tokenizer_json, config)
-        lengths = encoded.lengths.astype(np.int64) + 1
-        ended = np.insert(encoded.ids, np.cumsum(encoded.lengths, dtype=np.int64), dtype.type(eod_id))
-        ended.tofile(file)
-        starts = written + np.cumsum(lengths) - lengths
-        written += int(lengths.sum())
-        columns = wanted.with_columns(
-            start=pl.Series(starts, dtype=pl.Int64),
-            tokens=pl.Series(lengths, dtype=pl.Int64),
-            chars=pl.col("text").fill_null("").str.len_chars(),
-        )
-        spooled.append(columns.select(pl.col(name).cast(kind) for name, kind in _SPOOLED.items()))
-    documents = pl.concat(spooled)
-    repeated = documents["doc_id"].filter(documents["doc_id"].is_duplicated())
-    if len(repeated):
-        raise ConservationError(
-            f"doc_id {repeated[0]!r} comes in more than one row ({len(repeated)} such rows); repeats are"
-            " written as `copies`, so look for a selection that was joined to the texts twice"
-        )
-    return documents
+def _spool_folder(out_dir: Path, split: str) -> tempfile.TemporaryDirectory[str]:
+    out_dir.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=out_dir, prefix=f".{split}-")
 
 
 def _trace(documents: pl.DataFrame, split: str, config: TokensConfig) -> pl.DataFrame:
@@ -140,25 +102,44 @@ def _trace(documents: pl.DataFrame, split: str, config: TokensConfig) -> pl.Data
 
 def _write(trace: pl.DataFrame, spool: Path, out_dir: Path, split: str, dtype: TokenDType) -> None:
     tokens = np.memmap(spool, dtype=dtype, mode="r") if trace.height else np.empty(0, dtype=dtype)
+    trace, origins = with_origins(trace)
+    if trace.height:
+        origins.write_parquet(origins_file(out_dir, split), compression="zstd")
     for rows in trace.partition_by("shard", maintain_order=True):
         starts, lengths = rows["start"].to_numpy(), rows["tokens"].to_numpy()
         pieces = np.cumsum(lengths) // _GATHERED_TOKENS
         bounds = [0, *(np.flatnonzero(np.diff(pieces)) + 1).tolist(), len(rows)]
-        with IndexedWriter(shard_prefix(out_dir, split, rows["shard"][0]), dtype) as writer:
+        prefix = shard_prefix(out_dir, split, rows["shard"][0])
+        write_documents(prefix, rows["doc_id"], rows["origin"])
+        with IndexedWriter(prefix, dtype) as writer:
             for start, stop in pairwise(bounds):
                 piece = slice(start, stop)
-                writer.add(_gathered(tokens, starts[piece], lengths[piece]), lengths[piece].astype(np.int32))
+                writer.add(_gathered(tokens, starts[piece], lengths[piece]), lengths[piece])
 
 
 def _gathered(
     tokens: TokenArray, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
 ) -> TokenArray:
     """Return the segments [start, start + length) of `tokens`, end to end."""
-    shift = starts - (np.cumsum(lengths) - lengths)
-    return tokens[np.repeat(shift, lengths) + np.arange(int(lengths.sum()))]
+    gathered = np.empty(int(lengths.sum()), dtype=tokens.dtype)
+    _copy_segments(tokens, starts, lengths, gathered)
+    return gathered
+
+
+@njit(cache=True, nogil=True)
+def _copy_segments(
+    tokens: TokenArray, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], out: TokenArray
+) -> None:
+    at = 0
+    for document in range(len(starts)):
+        start, length = starts[document], lengths[document]
+        out[at : at + length] = tokens[start : start + length]
+        at += length
 
 
 def _remove_beyond(out_dir: Path, split: str, shards: int) -> None:
     for path in sorted(out_dir.glob(f"{split}-[0-9][0-9][0-9][0-9][0-9].*")):
-        if int(path.stem.rpartition("-")[2]) >= shards:
+        if int(path.name.partition(".")[0].rpartition("-")[2]) >= shards:
             path.unlink()
+    if not shards:
+        origins_file(out_dir, split).unlink(missing_ok=True)

@@ -4,7 +4,6 @@ Training starts only when a person asks. The job outlives this process: a run th
 """
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,19 @@ import polars as pl
 
 from phoenix_assets.config import digest
 from phoenix_assets.content_hash import content_hash
-from phoenix_assets.errors import JobError
-from phoenix_assets.lineage import SideTable
 from phoenix_assets.train.checks import BEATS_UNIGRAM, beats_unigram
 from phoenix_assets.train.config import Experiment, load_experiments, load_sizes, training_job
-from resources.build import Build
 from resources.declare import Automation, checkpoints, declared
+from resources.frozen import require_sound
 from resources.phoenix import Phoenix
 from resources.report import materialized
+from resources.training import TOKENIZER, TRAINER, follow, require_made_from, token_data
 from training_jobs.checkpoints import checkpoint_dir, list_checkpoints, read_manifest, verify
-from training_jobs.job import TokenData, TrainingJob
-from training_jobs.launcher import JobHandle, JobStatus, adopt_or_launch
-from training_jobs.messages import StepMetrics, metrics_by_step
+from training_jobs.data_order import job_plan
+from training_jobs.job import TrainingJob
+from training_jobs.launcher import adopt_or_launch
 
-TOKENIZER = "models/tokenizer"
-TRAINER = ("training_jobs.nemo_causal_lm", "training_jobs.data_order")
 CHECKPOINT_COLUMN = "checkpoint"
-_POLL_SECONDS = 1.0
 _OBSERVATIONS = 20  # observations a run, at most: the event log is for people
 METRICS = pl.Schema(
     {
@@ -73,7 +68,7 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
         "experiment": experiment.model_dump(mode="json"),
         "size": shape.model_dump(mode="json"),
     }
-    tokens = f"tokens/{experiment.mixture}"
+    tokens, order = f"tokens/{experiment.mixture}", f"order/{name}"
 
     @dg.asset(
         **declared(
@@ -81,7 +76,7 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
             room="train",
             kernels=TRAINER,
             config=config,
-            deps=[tokens, TOKENIZER],
+            deps=[tokens, order, TOKENIZER],
             automation=Automation.ON_REQUEST,  # training starts when a person asks
             kinds=("nemo", "pytorch"),
             description=experiment.description,
@@ -90,9 +85,13 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
         | {"check_specs": [dg.AssetCheckSpec(BEATS_UNIGRAM, asset=dg.AssetKey(["train", name]))]}
     )
     def train(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        build = phoenix.start(context, config=config, same=[tokens, TOKENIZER])
+        require_sound(phoenix.ledger, experiment.mixture)
+        build = phoenix.start(context, config=config, same=[tokens, order, TOKENIZER])
+        require_made_from(build, order, tokens)
         fingerprint = digest(build.code_version, *(source.data_version for source in build.inputs))
-        data, vocab_size = _token_data(build, tokens, phoenix.path)
+        data, vocab_size = token_data(
+            build, tokens, phoenix.path, order=phoenix.lake.files_folder(build.input(order))
+        )
         job = training_job(
             name,
             experiment,
@@ -103,9 +102,10 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
             base=phoenix.path,
             threads=len(os.sched_getaffinity(0)),
         )
+        job_plan(job)  # refuses a job that is longer than its plan, before anything starts
         phoenix.engine.release()
         handle = adopt_or_launch(job, phoenix.path / "jobs")
-        metrics = _follow(context, handle)
+        metrics = follow(context, handle, observations=_OBSERVATIONS)
         steps = [manifest.step for manifest in list_checkpoints(handle.state_dir, hashes=False)]
         context.instance.add_dynamic_partitions(
             checkpoints(name).name or "", [checkpoint_name(step) for step in steps]
@@ -133,65 +133,6 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
         )
 
     return train
-
-
-def _token_data(build: Build, tokens: str, home: Path) -> tuple[TokenData, int]:
-    """Return the shards that the job reads, relative to `home`, and the size of the vocabulary."""
-    import json
-
-    record = build.ledger.record_of(build.input(tokens)).record
-    files = record.side_tables[SideTable.FILES]
-    rows = build.lake.read(files).filter(pl.col("path").str.ends_with(".bin")).sort("path").collect()
-    folder = build.lake.table_dir(files.asset).relative_to(home)
-    shards: dict[str, list[Path]] = {"train": [], "validation": []}
-    for path, stored_at in rows.select("path", "stored_at").iter_rows():
-        shards[path.partition("-")[0]].append(folder / stored_at.removesuffix(".bin"))
-    tokenizer = build.file(TOKENIZER, "tokenizer.json")
-    vocabulary = json.loads(tokenizer.read_text("utf-8"))
-    eod = record.config["eod"]
-    (eod_id,) = (token["id"] for token in vocabulary["added_tokens"] if token["content"] == eod)
-    data = TokenData(
-        train=tuple(shards["train"]),
-        validation=tuple(shards["validation"]),
-        tokenizer_json=tokenizer.relative_to(home),
-        eod_id=eod_id,
-    )
-    return data, len(vocabulary["model"]["vocab"])
-
-
-def _follow(context: dg.AssetExecutionContext, handle: JobHandle) -> dict[int, StepMetrics]:
-    """Report the job's steps to Dagster until it ends; return every step's metrics. Cancelling the run cancels the job.
-
-    Raises JobError when the job did not succeed.
-    """
-    every = max(1, handle.job.steps // _OBSERVATIONS)
-    offset = 0
-    metrics: dict[int, StepMetrics] = {}
-    try:
-        while True:
-            status = handle.status()
-            messages, offset = handle.messages(offset)
-            fresh = metrics_by_step(messages)
-            metrics.update(fresh)
-            for step, row in fresh.items():
-                if step % every == 0 or row.validation_loss is not None:
-                    context.log_event(_observation(context, row))
-            if status is not JobStatus.RUNNING:
-                break
-            time.sleep(_POLL_SECONDS)
-    except BaseException as interruption:
-        if isinstance(interruption, dg.DagsterExecutionInterruptedError | KeyboardInterrupt):
-            handle.cancel()
-        raise
-    if status is not JobStatus.SUCCEEDED:
-        raise JobError(f"{handle.job.job_key} {status.value}; its log ends with:\n{handle.log_tail()}")
-    return metrics
-
-
-def _observation(context: dg.AssetExecutionContext, row: StepMetrics) -> dg.AssetObservation:
-    values = {name: value for name, value in row.__dict__.items() if value is not None}
-    context.log.info(f"step {row.step}: loss {row.loss:.4f}, {row.tokens_per_s:.0f} tokens/s")
-    return dg.AssetObservation(context.asset_key, metadata=values)
 
 
 def _pictures(name: str, frame: pl.DataFrame) -> dict[str, bytes]:

@@ -1,11 +1,13 @@
 """Experiments: one file a run, `config/experiments/<name>.yaml`; and the table of model sizes."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from phoenix_assets.config import Config, config_dir, load, load_folder
 from phoenix_assets.errors import ConfigError
+from phoenix_assets.order.config import DataOrder, OrderConfig
 from training_jobs.job import (
     Accelerator,
     ModelShape,
@@ -39,7 +41,26 @@ class Experiment(Config):
     validate_every: int = Field(gt=0)
     validation_sequences: int = Field(gt=0)
     seed: int = Field(ge=0)
+    order: OrderConfig = OrderConfig()  # in which order the data comes
     baseline_tokens: int = Field(50_000_000, gt=0)  # tokens that the unigram baseline counts, at most
+
+    @model_validator(mode="after")
+    def _groups_come_in_time(self) -> Self:
+        if self.order.groups is not None and self.order.groups.from_step > self.steps:
+            raise ValueError(
+                f"order.groups: from_step {self.order.groups.from_step} is after the run's last step, {self.steps}"
+            )
+        return self
+
+    def data_order(self) -> DataOrder:
+        """Return all that decides the order of the data."""
+        return DataOrder(
+            mixture=self.mixture,
+            sequence_length=self.sequence_length,
+            global_batch=self.global_batch_tokens // self.sequence_length,
+            seed=self.seed,
+            options=self.order,
+        )
 
 
 def load_experiments() -> dict[str, Experiment]:
@@ -73,7 +94,9 @@ def training_job(
     threads: int,
 ) -> TrainingJob:
     """Return the job that trains `experiment` on `data`; paths are relative to `base`."""
-    shared = experiment.model_dump(exclude={"description", "size", "mixture", "parent", "baseline_tokens"})
+    shared = experiment.model_dump(
+        exclude={"description", "size", "mixture", "parent", "order", "baseline_tokens"}
+    )
     return TrainingJob(
         experiment=name,
         fingerprint=fingerprint,

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phoenix_assets.errors import ConservationError
+from phoenix_assets.mix.amounts import settle
 from phoenix_assets.mix.config import Mixture
-from phoenix_assets.mix.plan import plan
-from phoenix_assets.mix.select import SELECTION, select
+from phoenix_assets.mix.plan import PLAN, counted, plan
+from phoenix_assets.mix.select import SELECTION, decide, select
 from phoenix_assets.schema import document_id
 
 SOURCES = ("cc", "wiki", "book", "forum")
@@ -25,6 +26,7 @@ def documents(count: int = 3000) -> pl.DataFrame:
             "lang": [("zh", "en", "ja")[n % 5 % 3] for n in numbers],
             "tags": [["math"] if n % 7 == 0 else [] for n in numbers],
             "quality": [None if n % 11 == 0 else n % 100 / 100 for n in numbers],
+            "safety": ["drugs" if n % 13 == 0 else "" for n in numbers],
             "chars": [n % 900 for n in numbers],
             "bytes": [n * 37 % 9000 for n in numbers],
         },
@@ -41,13 +43,18 @@ def recipe(
     return Mixture.model_validate(
         {
             "version": "test",
-            "status": "open",
             "seed": seed,
             "heldout": {"fraction": heldout},
             "validation": {"fraction": validation},
             "components": components,
         }
     )
+
+
+def planned(documents: pl.DataFrame, mixture: Mixture) -> dict[str, dict[str, object]]:
+    rows = plan(counted(select(documents, mixture)), mixture)
+    assert rows.schema == PLAN
+    return {row["component"]: row for row in rows.iter_rows(named=True)}
 
 
 def ids(selection: pl.DataFrame, split: str) -> set[str]:
@@ -178,18 +185,12 @@ def test_documents_beyond_a_cap_say_so():
 
 
 def test_a_weight_becomes_that_share_of_the_tokens():
-    summary = plan(
-        select(
-            documents(20_000),
-            recipe(
-                crawl={"sources": ["cc"], "rate": 0.43},
-                wiki={"sources": ["wiki"], "weight": 0.6, "max_epochs": 3},
-            ),
-        )
+    mixture = recipe(
+        crawl={"sources": ["cc"], "rate": 0.43},
+        wiki={"sources": ["wiki"], "weight": 0.6, "max_epochs": 3},
     )
-    assert summary.row(by_predicate=pl.col("component") == "wiki", named=True)["share"] == pytest.approx(
-        0.6, abs=0.01
-    )
+    wiki = planned(documents(20_000), mixture)["wiki"]
+    assert wiki["weight"] == 0.6 and wiki["share"] == pytest.approx(0.6, abs=0.01)
 
 
 def test_a_weight_never_repeats_beyond_max_epochs():
@@ -204,13 +205,13 @@ def test_weights_alone_use_up_the_scarcest_component():
         wiki={"sources": ["wiki"], "weight": 0.1, "max_epochs": 2},
         book={"sources": ["book"], "weight": 0.1},
     )
-    summary = plan(select(documents(20_000), mixture))
-    assert dict(summary.select("component", pl.col("share").round(2)).iter_rows()) == {
+    summary = planned(documents(20_000), mixture)
+    assert {name: round(row["share"], 2) for name, row in summary.items()} == {
         "crawl": 0.8,
         "wiki": 0.1,
         "book": 0.1,
     }
-    assert dict(summary.select("component", "epochs").iter_rows())["crawl"] == 1.0
+    assert summary["crawl"]["epochs"] == 1.0
 
 
 def test_a_document_that_comes_twice_is_refused():
@@ -223,11 +224,41 @@ def test_no_documents_give_no_rows():
 
 
 def test_the_plan_accounts_for_every_document_and_all_tokens():
-    chosen = select(DOCUMENTS, recipe(crawl={"sources": ["cc"], "rate": 0.43}, wiki={"sources": ["wiki"]}))
-    summary = plan(chosen)
-    assert (
-        summary["available_documents"].sum()
-        == DOCUMENTS.filter(pl.col("source").is_in(["cc", "wiki"])).height
+    mixture = recipe(crawl={"sources": ["cc"], "rate": 0.43}, wiki={"sources": ["wiki"]})
+    summary = planned(DOCUMENTS, mixture)
+    available = sum(row["available_documents"] for row in summary.values())
+    assert available == DOCUMENTS.filter(pl.col("source").is_in(["cc", "wiki"])).height
+    assert sum(row["share"] for row in summary.values()) == pytest.approx(1)
+    assert summary["wiki"]["epochs"] == 1.0
+
+
+def test_the_plan_lists_components_without_documents_too():
+    mixture = recipe(crawl={"sources": ["cc"]}, poems={"sources": ["poetry"], "weight": 0.2})
+    poems = planned(DOCUMENTS, mixture)["poems"]
+    assert (poems["available_documents"], poems["tokens"], poems["share"], poems["weight"]) == (0, 0, 0, 0.2)
+
+
+def test_batches_of_any_size_decide_alike():
+    mixture = recipe(
+        crawl={"sources": ["cc"], "rate": 0.43, "cap_tokens": 200_000},
+        wiki={"sources": ["wiki"], "weight": 0.4, "max_epochs": 4},
     )
-    assert summary["share"].sum() == pytest.approx(1)
-    assert summary.row(by_predicate=pl.col("component") == "wiki", named=True)["epochs"] == 1.0
+    for size in (50, 700):
+        amounts = settle(lambda size=size: DOCUMENTS[:900].iter_slices(size), mixture)
+        decided = [decide(batch, mixture, amounts) for batch in DOCUMENTS[:900].iter_slices(size)]
+        assert pl.concat(decided).equals(select(DOCUMENTS[:900], mixture))
+
+
+def test_documents_with_an_excluded_safety_label_stay_out():
+    chosen = select(DOCUMENTS, recipe(crawl={"sources": ["cc"], "exclude_safety": ["drugs", "gambling"]}))
+    crawl = chosen.with_columns(DOCUMENTS["safety"]).filter(pl.col("source") == "cc")
+    assert set(crawl.filter(pl.col("component") == "crawl")["safety"]) == {""}
+    assert set(crawl.filter(pl.col("safety") == "drugs")["reason"]) == {"no_component"}
+
+
+def test_from_43_to_50_percent_the_documents_of_before_all_stay():
+    many = documents(20_000)
+    before, after = (
+        ids(select(many, recipe(crawl={"sources": ["cc"], "rate": rate})), "train") for rate in (0.43, 0.5)
+    )
+    assert before < after

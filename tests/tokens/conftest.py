@@ -1,36 +1,29 @@
-"""A small tokenizer, trained on real text: a Chinese novel and a module of the standard library."""
-
-import argparse
-from pathlib import Path
+"""SentencePiece models, trained on the same text as the small tokenizer."""
 
 import polars as pl
 import pytest
-
-from phoenix_assets.config import config_dir, load
-from phoenix_assets.tokens.bpe import train_bpe
-from phoenix_assets.tokens.config import TokenizerConfig, TokensConfig
-
-CHINESE = (Path(__file__).parents[1] / "tag" / "data" / "novel_zh.txt").read_text("utf-8").splitlines()
-ENGLISH = Path(argparse.__file__).read_text("utf-8").split("\n\n")
+from sentencepiece import SentencePieceTrainer
 
 
 @pytest.fixture(scope="session")
-def texts() -> pl.Series:
-    return pl.Series([*CHINESE, *ENGLISH])
-
-
-@pytest.fixture(scope="session")
-def tokenizer_config() -> TokenizerConfig:
-    return load(TokenizerConfig, config_dir() / "tokenizer.yaml").model_copy(update={"vocab_size": 1500})
-
-
-@pytest.fixture(scope="session")
-def tokens_config() -> TokensConfig:
-    return load(TokensConfig, config_dir() / "tokens.yaml").model_copy(
-        update={"batch_documents": 64, "shard_tokens": 5000}
-    )
-
-
-@pytest.fixture(scope="session")
-def tokenizer_json(texts: pl.Series, tokenizer_config: TokenizerConfig) -> bytes:
-    return train_bpe(texts, tokenizer_config)
+def sentencepiece_models(texts: pl.Series, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """SentencePiece models as others train them: BPE and unigram, text as it is or by NFKC."""
+    folder = tmp_path_factory.mktemp("sentencepiece")
+    kinds = {
+        "bpe_identity": {"model_type": "bpe", "normalization_rule_name": "identity", "split_digits": True},
+        "bpe_nfkc": {"model_type": "bpe", "normalization_rule_name": "nmt_nfkc"},
+        "unigram_identity": {"model_type": "unigram", "normalization_rule_name": "identity"},
+    }
+    for name, kind in kinds.items():
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(texts.str.split("\n").explode().drop_nulls().to_list()),
+            model_prefix=str(folder / name),
+            vocab_size=1600,
+            character_coverage=0.98,
+            byte_fallback=True,
+            remove_extra_whitespaces=False,
+            num_threads=1,
+            minloglevel=2,
+            **kind,
+        )
+    return {name: (folder / f"{name}.model").read_bytes() for name in kinds}

@@ -93,3 +93,30 @@ def test_a_foreign_file_is_not_an_index(tmp_path: Path):
     (tmp_path / "shard.idx").write_bytes(b"PAR1" * 20)
     with pytest.raises(LineageError, match="not an index"):
         read_indexed(tmp_path / "shard")
+
+
+@pytest.mark.parametrize(("vocabulary", "ids"), [(9, [1, 70_000]), (100_000, [-1, 5]), (9, [0, 65_536])])
+def test_ids_beyond_the_number_format_are_refused_and_not_wrapped(
+    tmp_path: Path, vocabulary: int, ids: list[int]
+):
+    with (
+        pytest.raises(ValueError, match=r"do not fit u?int"),
+        IndexedWriter(tmp_path / "shard", token_dtype(vocabulary)) as writer,
+    ):
+        writer.add(np.array(ids, dtype=np.int64), np.array([2], dtype=np.int32))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_document_of_ten_million_tokens_comes_back_whole(tmp_path: Path):
+    ids = np.arange(10_000_000, dtype=np.int64) % 60_000
+    with IndexedWriter(tmp_path / "shard", token_dtype(60_001)) as writer:
+        writer.add(ids, np.array([len(ids)], dtype=np.int64))
+    assert np.array_equal(read_indexed(tmp_path / "shard").document(0), ids)
+
+
+def test_a_document_too_long_for_the_index_is_refused(tmp_path: Path):
+    with (
+        pytest.raises(ValueError, match="a document of 2147483648 tokens does not fit the index; split it"),
+        IndexedWriter(tmp_path / "shard", token_dtype(9)) as writer,
+    ):
+        writer.add(np.zeros(0, dtype=np.uint16), np.array([1 << 31], dtype=np.int64))

@@ -8,10 +8,10 @@ import pytest
 
 from phoenix_assets.errors import ConfigError, ConservationError
 from phoenix_assets.schema import document_id
-from phoenix_assets.tokens.bpe import load_tokenizer
 from phoenix_assets.tokens.config import TokensConfig
+from phoenix_assets.tokens.encoding import load_tokenizer
 from phoenix_assets.tokens.indexed import read_indexed
-from phoenix_assets.tokens.shards import TRACE, shard_prefix, write_shards
+from phoenix_assets.tokens.shards import WRITTEN, shard_prefix, write_shards
 
 EOD = "<|endoftext|>"
 
@@ -23,6 +23,7 @@ def documents(texts: pl.Series) -> pl.DataFrame:
             "doc_id": [document_id("book", "d1", str(n)) for n in range(len(texts))],
             "source": "book",
             "delivery": "d1",
+            "component": "books",
             "lang": ["zh"] * 150 + ["en"] * (len(texts) - 150),
             "text": texts,
             "copies": [n % 4 for n in range(len(texts))],
@@ -50,7 +51,7 @@ def test_the_trace_finds_the_text_of_every_copy(
     documents: pl.DataFrame, tokenizer_json: bytes, tokens_config: TokensConfig, tmp_path: Path
 ):
     trace = write_shards([documents], tokenizer_json, tmp_path, "train", EOD, tokens_config)
-    assert trace.schema == TRACE
+    assert trace.schema == WRITTEN
     texts = dict(documents.select("doc_id", "text").iter_rows())
     tokenizer = load_tokenizer(tokenizer_json)
     for (shard,), rows in trace.partition_by("shard", as_dict=True).items():
@@ -114,8 +115,10 @@ def test_a_smaller_run_leaves_no_shard_of_the_one_before(
     write_shards([documents], tokenizer_json, tmp_path, "train", EOD, tokens_config)
     write_shards([documents.head(3)], tokenizer_json, tmp_path, "validation", EOD, tokens_config)
     trace = write_shards([documents.head(20)], tokenizer_json, tmp_path, "train", EOD, tokens_config)
-    expected = {f"train-{n:05d}{end}" for n in range(trace["shard"].n_unique()) for end in (".bin", ".idx")}
-    assert set(contents(tmp_path)) == expected | {"validation-00000.bin", "validation-00000.idx"}
+    ends = (".bin", ".idx", ".docs.npy")
+    expected = {f"train-{n:05d}{end}" for n in range(trace["shard"].n_unique()) for end in ends}
+    expected |= {f"validation-00000{end}" for end in ends}
+    assert set(contents(tmp_path)) == expected | {"train-origins.parquet", "validation-origins.parquet"}
 
 
 def test_a_split_without_documents_has_no_shards(
@@ -123,7 +126,7 @@ def test_a_split_without_documents_has_no_shards(
 ):
     for batches in ([], [documents.clear()], [documents.with_columns(copies=0)]):
         assert write_shards(batches, tokenizer_json, tmp_path, "heldout", EOD, tokens_config).equals(
-            TRACE.to_frame()
+            WRITTEN.to_frame()
         )
     assert contents(tmp_path) == {}
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from phoenix_assets.errors import ConfigError
+from phoenix_assets.order.config import OrderConfig
 from phoenix_assets.train.config import load_experiments, load_sizes, training_job
 from training_jobs.job import TokenData
 
@@ -43,6 +44,34 @@ def test_a_misspelt_key_is_an_error_and_not_ignored(experiments: Path) -> None:
         load_experiments()
 
 
+@pytest.mark.parametrize(
+    ("order", "complaint"),
+    [
+        ({"wholly": True}, r"order\.wholly = True: Extra inputs are not permitted"),
+        (
+            {"whole": {"components": ["book"]}, "concentrate": {"components": ["book"]}},
+            "component 'book' is named twice in whole, concentrate and groups",
+        ),
+        (
+            {"groups": {"components": ["qa"], "from_step": 251}},
+            r"order\.groups: from_step 251 is after the run's last step, 250",
+        ),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_with_the_file_and_the_reason(
+    experiments: Path, order: dict[str, object], complaint: str
+) -> None:
+    change(experiments, order=order)
+    with pytest.raises(ConfigError, match=rf"demo\.yaml(.|\n)*{complaint}"):
+        load_experiments()
+
+
+def test_an_experiment_states_all_that_decides_the_order_of_its_data() -> None:
+    order = load_experiments()["demo"].data_order()
+    assert (order.mixture, order.sequence_length, order.global_batch, order.seed) == ("v3", 256, 8, 1234)
+    assert order.options == OrderConfig()
+
+
 def test_every_size_of_the_table_becomes_a_model_that_can_be_built() -> None:
     sizes = load_sizes()
     assert {"400m", "1.5b", "7b", "13b", "34b"} <= set(sizes)
@@ -55,6 +84,7 @@ def test_an_experiment_becomes_a_job_with_its_data_relative_to_the_home(tmp_path
     experiment = load_experiments()["demo"]
     data = TokenData(
         train=(Path("lake/train-00000"),),
+        order=Path("lake/order"),
         validation=(Path("lake/validation-00000"),),
         tokenizer_json=Path("lake/tokenizer.json"),
         eod_id=0,

@@ -4,9 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from phoenix_assets.order.config import DataOrder, OrderConfig
+from phoenix_assets.order.plan import build_plan
+from phoenix_assets.order.stream import Corpus
+from phoenix_assets.tokens.indexed import read_indexed
+from training_jobs.data_order import OrderPlan, sequence_count
 from training_jobs.job import ModelSize, Optimizer, Supervision, TokenData, TrainingJob
 
 VOCABULARY = 300
@@ -25,6 +31,39 @@ def write_shard(prefix: Path, documents: list[np.ndarray], code: int = 8, dtype:
     counts = np.array([len(documents), len(documents) + 1], "<u8").tobytes()
     ends = np.arange(len(documents) + 1, dtype="<i8").tobytes()
     Path(f"{prefix}.idx").write_bytes(header + counts + lengths.tobytes() + pointers.tobytes() + ends)
+
+
+def shuffled_plan(
+    lengths: np.ndarray, *, sequence_length: int, global_batch: int, passes: int = 1, seed: int = 0
+) -> OrderPlan:
+    """The plan of documents of one component, in which nothing is asked for but `passes`."""
+    kinds = pl.DataFrame({"component": ["all"], "copies": [1], "copy": [0]})
+    corpus = Corpus(lengths, np.zeros(len(lengths), np.uint8), kinds, {"all": float(passes)})
+    order = DataOrder(
+        mixture="v0",
+        sequence_length=sequence_length,
+        global_batch=global_batch,
+        seed=seed,
+        options=OrderConfig(passes=passes),
+    )
+    return build_plan(corpus, order)[0]
+
+
+def with_plan(job: TrainingJob, tokens: Path) -> TrainingJob:
+    """Return `job` with an order plan of as many passes as it needs, which lies beside the tokens."""
+    folder = Path(f"order-{job.global_batch}-{job.steps}")
+    lengths = np.concatenate([read_indexed(tokens / prefix).lengths for prefix in job.data.train])
+    a_pass = sequence_count(int(lengths.sum()), job.sequence_length)
+    plan = shuffled_plan(
+        lengths,
+        sequence_length=job.sequence_length,
+        global_batch=job.global_batch,
+        passes=-(-job.steps * job.global_batch // a_pass),
+        seed=1234,
+    )
+    if not (tokens / folder).is_dir():
+        plan.save(tokens / folder)
+    return job.model_copy(update={"data": job.data.model_copy(update={"order": folder})})
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +99,7 @@ def make_job(token_folder: Path) -> Callable[..., TrainingJob]:
             ),
             data=TokenData(
                 train=(Path("train-00"), Path("train-01")),
+                order=Path("order"),
                 validation=(Path("validation"),),
                 tokenizer_json=Path("tokenizer.json"),
                 eod_id=0,
@@ -75,6 +115,6 @@ def make_job(token_folder: Path) -> Callable[..., TrainingJob]:
             validation_sequences=6,
             supervision=Supervision(heartbeat=0.5, grace=10),
         )
-        return job.model_validate({**job.model_dump(), **changes})
+        return with_plan(job.model_validate({**job.model_dump(), **changes}), token_folder)
 
     return make

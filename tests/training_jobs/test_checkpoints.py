@@ -26,6 +26,7 @@ def write_checkpoint(run_dir: Path, step: int) -> CheckpointManifest:
         fingerprint="0",
         step=step,
         tokens=step * 128,
+        order="0",
         sequences=step * 8,
         parent=None,
         train_loss=2.0,

@@ -1,7 +1,9 @@
 """Train the tiny job with NeMo in this process: what the loader serves, what checkpoints and resumes are."""
 
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,19 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from training_jobs.checkpoints import checkpoint_dir, last_checkpoint, list_checkpoints
-from training_jobs.data_order import token_span
-from training_jobs.errors import CheckpointError, TrainingDiverged
+from training_jobs.data_order import open_plan
+from training_jobs.errors import (
+    CheckpointError,
+    JobConflict,
+    OrderPlanError,
+    TokenFileError,
+    TrainingDiverged,
+)
 from training_jobs.indexed_tokens import IndexedTokens
 from training_jobs.job import TrainingJob
 from training_jobs.messages import MESSAGES_FILE, metrics_by_step, tail
 from training_jobs.nemo_toolkit import train
-from training_jobs.sequence_batches import TrainBatches, sequence_order, train_tokens
+from training_jobs.sequence_batches import TrainBatches, order_plan, read_sequences, train_tokens
 from training_jobs.trainer_state import from_plain, to_plain
 
 MakeJob = Callable[..., TrainingJob]
@@ -88,12 +96,12 @@ def test_the_trainer_sees_exactly_the_batches_of_the_order(
 ) -> None:
     _, job, recorder = whole_run
     tokens = train_tokens(job)
-    order = sequence_order(job, tokens)
-    assert recorder.sequences == {step: order.batch(step).tolist() for step in range(1, job.steps + 1)}
+    plan = order_plan(job, tokens)
+    assert recorder.sequences == {step: plan.batch(step).tolist() for step in range(1, job.steps + 1)}
     for step, rows in recorder.tokens.items():
         for sequence, row in zip(recorder.sequences[step], rows, strict=True):
-            start, end = token_span(sequence, job.sequence_length)
-            assert np.array_equal(row, tokens.read(start, end - 1))
+            spans = plan.spans(sequence)
+            assert np.array_equal(row, np.concatenate([tokens.read(*span) for span in spans]))
 
 
 def test_a_run_interrupted_between_checkpoints_resumes_as_if_it_had_not_been(
@@ -191,16 +199,53 @@ def test_a_diverging_run_stops_before_it_ruins_the_weights(make_job: MakeJob, tm
     assert tail(tmp_path / MESSAGES_FILE)[0][-1].params["exception"]["name"] == "TrainingDiverged"
 
 
+def test_a_run_in_another_order_does_not_go_on_from_this_one_s_checkpoints(
+    whole_run: tuple[Path, TrainingJob, Recorder], tmp_path: Path
+) -> None:
+    state_dir, job, _ = whole_run
+    shutil.copytree(state_dir, tmp_path / "run")
+    plan, _ = open_plan(job.resolve(job.data.order))
+    replace(plan, places=plan.places[::-1]).save(tmp_path / "order")
+    other = job.model_copy(update={"data": job.data.model_copy(update={"order": tmp_path / "order"})})
+    other.save(tmp_path / "run")
+    with pytest.raises(JobConflict, match="was trained in the data order"):
+        train(tmp_path / "run")
+
+
+def test_a_job_longer_than_its_plan_fails_before_its_first_step(make_job: MakeJob, tmp_path: Path) -> None:
+    make_job().model_copy(update={"steps": 5000}).save(tmp_path)
+    with pytest.raises(OrderPlanError, match=r"5000 steps of 8 sequences do not fit.* lower `steps`"):
+        train(tmp_path)
+    assert not (tmp_path / MESSAGES_FILE).exists()
+
+
+def test_a_plan_for_other_shards_is_refused(make_job: MakeJob) -> None:
+    job = make_job()
+    shards = job.data.model_copy(update={"train": job.data.train[:1]})
+    with pytest.raises(OrderPlanError, match="the train shards hold"):
+        order_plan(job, train_tokens(job.model_copy(update={"data": shards})))
+
+
+def test_token_ids_beyond_the_vocabulary_are_named_with_their_sequence(make_job: MakeJob) -> None:
+    job = make_job()
+    tokens = train_tokens(job)
+    plan = order_plan(job, tokens)
+    with pytest.raises(
+        TokenFileError, match=r"sequence \d+ holds the token id \d+, beyond the vocabulary of 50"
+    ):
+        read_sequences(tokens, plan, plan.batch(1), vocab_size=50)
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 def test_the_ranks_parts_joined_are_the_global_batch(make_job: MakeJob, ranks: int) -> None:
     job = make_job(devices=ranks, micro_batch_size=2)
     tokens = train_tokens(job)
-    order = sequence_order(job, tokens)
+    plan = order_plan(job, tokens)
     served = [list(TrainBatches(job, tokens, rank=rank, done=3)) for rank in range(ranks)]
     for step in range(4, job.steps + 1):
         micro = slice((step - 4) * job.accumulation, (step - 3) * job.accumulation)
         joined = [batch["sequences"] for rank in served for batch in rank[micro]]
-        assert np.array_equal(torch.cat(joined), order.batch(step))
+        assert np.array_equal(torch.cat(joined), plan.batch(step))
 
 
 def test_trainer_state_survives_json_and_tensors() -> None:
