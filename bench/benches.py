@@ -15,6 +15,8 @@ from bench.harness import (
     MeasurementError,
     Result,
     measure,
+    memory,
+    rate,
     run_once,
     share,
     throughput,
@@ -22,9 +24,16 @@ from bench.harness import (
 
 LANGUAGES: Final = ("en", "zh")
 LOCK: Final = ROOT / "bench" / "requirements-peers.lock"
-SIMILAR: Final = 0.8  # injected pairs at least this similar count for recall
 DEDUP_GROUP: Final = "general"
-BARE_MODELS: Final = "bare fastText + KenLM calls"
+BARE_MODELS: Final = "bare fastText + kenlm.Model.score calls"
+KENLM_BINDING: Final = "kenlm.Model.score"
+ORDERED_DOCUMENTS: Final = 21_000_000  # about ten million sequences of 2,048 tokens
+TRACED_DOCUMENTS: Final = 100_000_000
+MIXED_DOCUMENTS: Final = 10_000_000
+ALIKE: Final = 0.005  # two samples' shares of the tokens
+QUICK_DOCUMENTS: Final = 1_000_000
+BARE_TOKENIZERS: Final = "bare tokenizers, nothing written"
+BARE_FASTOKENS: Final = "bare fastokens, nothing written"
 C_LOOPS: Final = "C loops (gcc -O3)"
 
 
@@ -84,30 +93,6 @@ def text_rules(setting: Setting) -> Outcome:
     return Outcome(results, remarks)
 
 
-def minhash_dedup(setting: Setting) -> Outcome:
-    """Compare near-duplicate clusters from texts with those of rensa and datasketch, same parameters."""
-    results, remarks = [], []
-    for lang in setting.languages:
-        params = _params(setting, lang) | signature_parameters() | {"at_least": SIMILAR, "group": DEDUP_GROUP}
-        contestants = [
-            _ours("minhash_dedup"),
-            _peer(setting, "rensa", "rensa_minhash"),
-            _peer(setting, "datasketch", "datasketch_minhash"),
-            _peer(setting, "datasketch", "datasketch_minhash_xxhash", remark="xxHash"),
-        ]
-        ours, *others = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
-        for contestant, theirs in zip(contestants[1:], others, strict=True):
-            subject = f"near duplicates, {lang}"
-            results.append(throughput("minhash_dedup", subject, contestant.name, ours, theirs))
-            results.append(share("minhash_dedup", subject, contestant.name, "recall", ours, theirs))
-        kept = ", ".join(
-            f"{contestant.name} {measured.report['kept']:.1%}"
-            for contestant, measured in zip(contestants, (ours, *others), strict=True)
-        )
-        remarks.append(f"near duplicates, {lang}: documents left: {kept}")
-    return Outcome(results, remarks)
-
-
 def kernels(setting: Setting) -> Outcome:
     """Compare the hot kernels of the text rules with C loops of the same algorithms; the values must be equal."""
     from bench.ours.kernels import KERNELS
@@ -159,7 +144,7 @@ def filtered_stage(setting: Setting) -> Outcome:
 
 
 def funnel(setting: Setting) -> Outcome:
-    """Compare the whole funnel with nothing but the calls of fastText and KenLM that it makes."""
+    """Compare the whole funnel with bare calls of fastText and KenLM's binding for what it reads; and scores alone."""
     models = _models(setting)
     results, remarks = [], []
     for lang in setting.languages:
@@ -176,6 +161,11 @@ def funnel(setting: Setting) -> Outcome:
                 f"{name}, {lang}: {ours.cpu_s / bare.cpu_s:.2f} times the cost of the models' "
                 f"{bare.report['calls']} calls; keeps {ours.report['kept']:.1%}"
             )
+        scorers = [_ours("line_scores"), replace(_ours("line_scores_binding"), name=KENLM_BINDING)]
+        ours, binding = measure(scorers, params, runs=setting.runs, timeout_s=setting.timeout_s)
+        if ours.report != binding.report:
+            raise MeasurementError(f"KenLM scores, {lang}: ours are not those of {KENLM_BINDING}")
+        results.append(rate("funnel", f"KenLM scores, {lang}", KENLM_BINDING, "tokens", ours, binding))
     return Outcome(results, remarks)
 
 
@@ -197,13 +187,98 @@ def warc_to_text(setting: Setting) -> Outcome:
     return Outcome(results, [])
 
 
+def order_plan(setting: Setting) -> Outcome:
+    """Compare the data-order plan of ten million sequences with Megatron's indices of as many."""
+    documents = QUICK_DOCUMENTS if setting.runs == 1 else ORDERED_DOCUMENTS
+    params = {"documents": documents, "sequence_length": 2048, "global_batch": 2048, "seed": 1}
+    contestants = [_ours("order_plan"), _peer(setting, "megatron-core", "megatron_order")]
+    ours, theirs = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
+    if ours.report != theirs.report:
+        raise MeasurementError(f"order_plan: ours {ours.report}, Megatron's {theirs.report}")
+    name, subject = contestants[1].name, f"order of {ours.report['sequences']:,} sequences"
+    results = [
+        rate("order_plan", subject, name, "sequences", ours, theirs),
+        memory("order_plan", subject, name, ours, theirs),
+    ]
+    return Outcome(results, [f"{subject}: {ours.wall_s:.1f} s, {name} {theirs.wall_s:.1f} s"])
+
+
+def trace(setting: Setting) -> Outcome:
+    """Compare the trace of a training step over a hundred million documents with a scan of the same index."""
+    documents = QUICK_DOCUMENTS if setting.runs == 1 else TRACED_DOCUMENTS
+    params = {
+        "folder": str(setting.folder / "trace"),
+        "documents": documents,
+        "sequence_length": 2048,
+        "global_batch": 2048,
+        "step": 7,
+    }
+    contestants = [_ours("trace_step"), replace(_ours("trace_scan"), name="scan of the index")]
+    ours, scan = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
+    if ours.report != scan.report:
+        raise MeasurementError(f"trace: the search finds {ours.report}, the scan {scan.report}")
+    subject = f"a step's documents among {documents:,}"
+    return Outcome(
+        [rate("trace", subject, contestants[1].name, "spans", ours, scan)],
+        [f"{subject}: {ours.wall_s:.2f} s for {ours.report['spans']:,} spans"],
+    )
+
+
+def mix(setting: Setting) -> Outcome:
+    """Compare the selection of a mixture from the metadata of ten million documents with the same in plain Polars."""
+    documents = QUICK_DOCUMENTS if setting.runs == 1 else MIXED_DOCUMENTS
+    params = {"folder": str(setting.folder / "mix"), "documents": documents, "mixture": "v3"}
+    contestants = [_ours("mix_selection"), replace(_ours("mix_frame"), name="Polars, one frame")]
+    ours, frame = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
+    mine, other = (measured.report["shares"] for measured in (ours, frame))
+    if mine.keys() != other.keys() or any(abs(mine[part] - other[part]) > ALIKE for part in mine):
+        raise MeasurementError(f"mix: ours gives the components {mine} of the tokens, the frame {other}")
+    name, subject = contestants[1].name, f"mixture from {documents:,} documents"
+    results = [throughput("mix", subject, name, ours, frame), memory("mix", subject, name, ours, frame)]
+    return Outcome(results, [f"{subject}: {ours.wall_s:.1f} s, {name} {frame.wall_s:.1f} s"])
+
+
+def tokenize(setting: Setting) -> Outcome:
+    """Compare token shards, written, with the bare libraries, datatrove's tokenizer step and Megatron's preprocessing."""
+    from bench.models import tokenizer
+
+    setting.folder.mkdir(parents=True, exist_ok=True)
+    path, eod = tokenizer(setting.home, setting.reference, setting.languages, setting.folder)
+    megatron = _peer(setting, "megatron-core", "megatron_tokens", remark="as preprocess_data.py")
+    contestants = [
+        _ours("tokenize_shards"),
+        replace(_ours("tokenize_reference"), name=BARE_TOKENIZERS),
+        replace(_ours("tokenize_fastokens"), name=BARE_FASTOKENS),
+        _peer(setting, "datatrove", "datatrove_tokens"),
+        replace(megatron, interpreter=Path(sys.executable)),
+    ]
+    results = []
+    for lang in setting.languages:
+        params = _params(setting, lang) | {
+            "tokenizer": str(path),
+            "eod": eod,
+            "peers_packages": str(next(setting.peers_python.parents[1].glob("lib/python*/site-packages"))),
+        }
+        ours, *others = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
+        for contestant, theirs in zip(contestants[1:], others, strict=True):
+            if theirs.report["tokens"] != ours.report["tokens"]:
+                raise MeasurementError(
+                    f"{contestant.name}, {lang}: {theirs.report['tokens']} tokens, ours {ours.report['tokens']}"
+                )
+            results.append(rate("tokenize", f"token shards, {lang}", contestant.name, "tokens", ours, theirs))
+    return Outcome(results, [])
+
+
 BENCHES: Final[Mapping[str, Bench]] = {
     "warc_to_text": warc_to_text,
     "text_rules": text_rules,
     "kernels": kernels,
     "filtered_stage": filtered_stage,
     "funnel": funnel,
-    "minhash_dedup": minhash_dedup,
+    "tokenize": tokenize,
+    "order_plan": order_plan,
+    "trace": trace,
+    "mix": mix,
 }
 
 

@@ -13,7 +13,7 @@ import ast
 import hashlib
 import re
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +38,7 @@ SCHEMA: Final = pa.schema(
         ("jaccard", pa.float64()),
     ]
 )
-_Row = tuple[int, str, str, int | None, float | None]
+Row = tuple[int, str, str, int | None, float | None]
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z]")
 
@@ -63,13 +63,13 @@ def build(home: Path, folder: Path, *, per_language: int, shingle: int) -> Corpu
     gives the same files. Raises CorpusError when no language has MIN_DOCUMENTS documents.
     """
     found: dict[str, dict[bytes, str]] = {"en": {}, "zh": {}}
-    for text in _texts(home):
+    for text in texts_of(home):
         for document in _pieces(text):
             lang = language(document)
             if lang is not None:
                 found[lang][hashlib.blake2b(document.encode(), digest_size=16).digest()] = document
-    rows: list[_Row] = []
-    rest: list[_Row] = []
+    rows: list[Row] = []
+    rest: list[Row] = []
     counts: dict[str, int] = {}
     for lang, documents in found.items():
         texts = [documents[key] for key in sorted(documents)]
@@ -84,8 +84,8 @@ def build(home: Path, folder: Path, *, per_language: int, shingle: int) -> Corpu
         )
     corpus = Corpus(folder / "documents.parquet", folder / "reference.parquet", counts)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(rows, corpus.documents)
-    _write(rest, corpus.reference)
+    write(rows, corpus.documents)
+    write(rest, corpus.reference)
     return corpus
 
 
@@ -97,7 +97,8 @@ def language(text: str) -> str | None:
     return "en" if latin > 0.6 * len(text) and han == 0 else None
 
 
-def _texts(home: Path) -> Iterator[str]:
+def texts_of(home: Path) -> Iterator[str]:
+    """Yield the texts of the first place that has any. The same files give the same texts in the same order."""
     for source in (_lake(home), _landing(home), _docstrings()):
         first = next(source, None)
         if first is not None:
@@ -163,8 +164,8 @@ def _pieces(text: str) -> Iterator[str]:
             size += len(line) + 1
 
 
-def _with_near_duplicates(documents: Iterable[str], lang: str, *, first: int, shingle: int) -> list[_Row]:
-    rows: list[_Row] = []
+def _with_near_duplicates(documents: Iterable[str], lang: str, *, first: int, shingle: int) -> list[Row]:
+    rows: list[Row] = []
     generator = np.random.default_rng(1)
     copies = 0
     for position, text in enumerate(documents):
@@ -172,14 +173,14 @@ def _with_near_duplicates(documents: Iterable[str], lang: str, *, first: int, sh
         rows.append((number, lang, text, None, None))
         if int(position * NEAR_DUPLICATES) == copies - 1:
             continue
-        copy = _exchange(text, EXCHANGED[copies % len(EXCHANGED)], generator)
+        copy = exchange(text, EXCHANGED[copies % len(EXCHANGED)], generator)
         similarity = shingles.jaccard(shingles.of_tokens(text, shingle), shingles.of_tokens(copy, shingle))
         rows.append((number + 1, lang, copy, number, similarity))
         copies += 1
     return rows
 
 
-def _exchange(text: str, rate: float, generator: np.random.Generator) -> str:
+def exchange(text: str, rate: float, generator: np.random.Generator) -> str:
     """Put other tokens of the text in the place of a share `rate` of its tokens (at least one)."""
     spans = [match.span() for match in shingles.TOKEN.finditer(text)]
     count = min(len(spans), max(1, round(rate * len(spans))))
@@ -192,8 +193,9 @@ def _exchange(text: str, rate: float, generator: np.random.Generator) -> str:
     return "".join([*parts, text[done:]])
 
 
-def _write(rows: list[_Row], path: Path) -> None:
+def write(rows: Sequence[Row], path: Path, *, shard: int | None = None) -> None:
+    """Write rows of SCHEMA as Parquet, `shard` of them to a row group."""
     columns = [
         pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)
     ]
-    pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), path)
+    pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), path, row_group_size=shard)

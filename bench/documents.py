@@ -50,13 +50,19 @@ def read(path: str, lang: str, *, injected: bool = True) -> Documents:
     return Documents(texts=table["text"].to_pylist(), pairs=pairs, jaccard=jaccard)
 
 
-def recall(clusters: Sequence[int], documents: Documents, *, at_least: float) -> float:
-    """Return the share of injected pairs, of those with a similarity of `at_least`, that are in one cluster.
+def megabytes(texts: Sequence[str]) -> float:
+    """Return the size of texts in UTF-8, in MB."""
+    return sum(len(text.encode()) for text in texts) / 1e6
 
-    `clusters` has a label for each document. Raises ValueError when no pair is that similar.
+
+def recall(labels: Sequence[int], documents: Documents, *, at_least: float) -> float:
+    """Return the share of injected pairs, of those with a similarity of `at_least`, of which not both are kept.
+
+    `labels` has for each document the position of the one that is kept for it. Raises ValueError when no pair is that
+    similar.
     """
     found = [
-        clusters[original] == clusters[copy]
+        labels[original] != original or labels[copy] != copy
         for (original, copy), similarity in zip(documents.pairs, documents.jaccard, strict=True)
         if similarity >= at_least
     ]

@@ -43,6 +43,7 @@ class Measurement:
     wall_s: float
     documents: int
     runs: int
+    peak_rss_mb: float
     report: dict[str, Any]
 
     @property
@@ -67,7 +68,7 @@ class Result:
 
 
 def run_once(contestant: Contestant, params: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
-    """Run a program in a fresh process; return its `cpu_s`, `wall_s` and `report`.
+    """Run a program in a fresh process; return its `cpu_s`, `wall_s`, `peak_rss_mb` and `report`.
 
     Raises MeasurementError when it exits with an error, runs longer than `timeout_s` or uses no measurable
     time.
@@ -122,6 +123,7 @@ def measure(
             wall_s=statistics.median(run["wall_s"] for run in own_runs),
             documents=own_runs[-1]["report"]["documents"],
             runs=runs,
+            peak_rss_mb=statistics.median(run["peak_rss_mb"] for run in own_runs),
             report=own_runs[-1]["report"],
         )
         for own_runs in measured
@@ -148,6 +150,20 @@ def share(bench: str, subject: str, peer: str, metric: str, ours: Measurement, t
             f"{bench}/{subject}: {peer} reports a {metric} of {other}: nothing to compare with"
         )
     return Result(bench, subject, peer, metric, "share", mine, other, mine / other, ours.runs)
+
+
+def rate(bench: str, subject: str, peer: str, things: str, ours: Measurement, theirs: Measurement) -> Result:
+    """Compare how many of the `things` that both reports count are done per CPU second."""
+    mine, other = (float(measured.report[things]) / measured.cpu_s for measured in (ours, theirs))
+    return Result(
+        bench, subject, peer, f"{things}_per_cpu_second", f"{things}/s", mine, other, mine / other, ours.runs
+    )
+
+
+def memory(bench: str, subject: str, peer: str, ours: Measurement, theirs: Measurement) -> Result:
+    """Compare the most memory that both had, documents and libraries included."""
+    mine, other = ours.peak_rss_mb, theirs.peak_rss_mb
+    return Result(bench, subject, peer, "peak_rss", "MB", mine, other, other / mine, ours.runs)
 
 
 def write_results(results: Sequence[Result], path: Path) -> None:

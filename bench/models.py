@@ -11,6 +11,8 @@ from phoenix_assets.clean.kenlm_training import find_builder, train
 from phoenix_assets.clean.language import fetch_lid
 from phoenix_assets.clean.perplexity import sentences
 from phoenix_assets.config import config_dir, load
+from phoenix_assets.tokens.bpe import train_bpe
+from phoenix_assets.tokens.config import TokenizerConfig
 from resources.lake import Lake
 
 
@@ -33,6 +35,17 @@ def perplexity_models(home: Path, reference: Path, languages: Sequence[str], fol
             train(lines.to_list(), stored, config, builder.lmplz, builder.build_binary)
         paths[lang] = stored
     return paths
+
+
+def tokenizer(home: Path, reference: Path, languages: Sequence[str], folder: Path) -> tuple[Path, str]:
+    """Return the tokenizer, the lake's or one trained on the documents in `reference`, and its end of document."""
+    config = load(TokenizerConfig, config_dir() / "tokenizer.yaml")
+    path = _newest(home, "models/tokenizer", "tokenizer.json")
+    if path is None:
+        path = folder / "tokenizer.json"
+        texts = (text for lang in languages for text in read_texts(str(reference), lang))
+        path.write_bytes(train_bpe(texts, config))
+    return path, config.eod
 
 
 def _newest(home: Path, asset: str, name: str) -> Path | None:

@@ -36,8 +36,15 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
+def peak_rss_mb() -> float:
+    """Return the most memory (resident, MB) that this process has had; 0 where the system does not say (no Linux)."""
+    status = Path("/proc/self/status")
+    lines = status.read_text("ascii").splitlines() if status.exists() else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1000
+
+
 def execute(program: Program, params: dict[str, Any], least_cpu_s: float = LEAST_CPU_S) -> dict[str, Any]:
-    """Prepare, run and report `program`; return `cpu_s`, `wall_s` (both of one `run`), `passes` and `report`.
+    """Prepare, run and report `program`; return `cpu_s`, `wall_s` (both of one `run`), `passes`, `peak_rss_mb`, `report`.
 
     A program that is done sooner than `least_cpu_s` runs again over the same documents until it has used that
     much.
@@ -49,11 +56,12 @@ def execute(program: Program, params: dict[str, Any], least_cpu_s: float = LEAST
     while passes == 0 or cpu_seconds() - cpu_before < least_cpu_s:
         result = program.run(state)
         passes += 1
-    cpu_after, wall_after = cpu_seconds(), time.perf_counter()
+    cpu_after, wall_after, peak = cpu_seconds(), time.perf_counter(), peak_rss_mb()
     return {
         "cpu_s": (cpu_after - cpu_before) / passes,
         "wall_s": (wall_after - wall_before) / passes,
         "passes": passes,
+        "peak_rss_mb": peak,
         "report": program.report(state, result),
     }
 

@@ -12,12 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-from bench import corpus
-from bench.benches import BENCHES, Setting, signature_parameters
+from bench import benches, corpus, dedup
+from bench.benches import Setting, signature_parameters
 from bench.harness import ROOT, MeasurementError, Result, table, write_results
 
 RESULTS = ROOT / "bench" / "results.json"
 FOLDER = ROOT / "build" / "bench"
+BENCHES = {**benches.BENCHES, **dedup.BENCHES}
 PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 

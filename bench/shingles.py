@@ -38,6 +38,11 @@ def fastest(lang: str, text: str, size: int) -> set[str]:
     return of_characters(text, size) if lang == "zh" else of_tokens(text, size)
 
 
+def spaced(lang: str, text: str) -> str:
+    """Return the text for tools that cut at white space: Chinese with a blank between characters, in lower case."""
+    return " ".join(_SEPARATORS.sub("", text.lower())) if lang == "zh" else text
+
+
 def jaccard(left: set[str], right: set[str]) -> float:
     """Return the Jaccard similarity of two sets; 0 when both are empty."""
     union = len(left | right)

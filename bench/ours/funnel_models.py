@@ -1,7 +1,7 @@
-"""The bare cost of the funnel's models: the calls of fastText and KenLM that the funnel makes, no more.
+"""The bare cost of the funnel's models: what one pays who calls fastText and KenLM's Python binding, and does no more.
 
-`prepare` runs the funnel once with models that note what they are asked, so the calls are the funnel's own:
-the same windows, the same lines, the same order.
+`prepare` runs the funnel once with models that note what they are asked, so what is read is the funnel's own: the same
+windows, the same lines, the same order. Each line is a call of `kenlm.Model.score`; the funnel itself makes none.
 """
 
 from collections import deque
@@ -27,8 +27,24 @@ class _Noting:
 class _Model:
     """A model of which one method is noted."""
 
-    def __init__(self, method: str, noting: _Noting) -> None:
+    def __init__(self, method: str, noting: Any) -> None:
         setattr(self, method, noting)
+
+
+class _NotedScorer:
+    """Scores lines with KenLM's binding, a call a line, and keeps these calls."""
+
+    def __init__(self, path: Path) -> None:
+        import kenlm
+
+        self.noting = _Noting(kenlm.Model(str(path)).score)
+
+    def log10(self, lines: Any) -> Any:
+        import numpy as np
+        import polars as pl
+
+        as_bytes = lines.lines.cast(pl.Binary).to_list()
+        return np.fromiter(map(self.noting, as_bytes), np.float64, len(as_bytes))
 
 
 def prepare(params: dict[str, Any]) -> dict[str, Any]:
@@ -37,15 +53,14 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
 
     state = whole.prepare(params)
     lid = _Noting(funnel.load_lid(Path(params["lid"])).f.multilinePredict)
-    models = funnel.load_kenlm(state["models"].kenlm)
-    scores = {lang: _Noting(model.score) for lang, model in models.items()}
-    noted_lid = _Model("f", _Model("multilinePredict", lid))  # type: ignore[arg-type]
-    noted_kenlm = {lang: _Model("score", noting) for lang, noting in scores.items()}
+    noted_lid = _Model("f", _Model("multilinePredict", lid))
+    noted_kenlm = {lang: _NotedScorer(path) for lang, path in state["models"].kenlm}
     loaders = funnel.load_lid, funnel.load_kenlm
     funnel.load_lid, funnel.load_kenlm = lambda _: noted_lid, lambda _: noted_kenlm
     whole.run(state)
     funnel.load_lid, funnel.load_kenlm = loaders
-    return {"documents": state["documents"].height, "notings": [lid, *scores.values()]}
+    notings = [lid, *(scorer.noting for scorer in noted_kenlm.values())]
+    return {"documents": state["documents"].height, "notings": notings}
 
 
 def run(state: dict[str, Any]) -> int:

@@ -22,11 +22,8 @@ HAN_OR_RUN = re.compile(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")
 CHINESE_STOP_WORDS = ["的", "了", "是", "在", "不", "有", "和", "我"]
 
 
-def prepare(params: dict[str, Any]) -> dict[str, Any]:
-    """Read the documents and build both filters with a bare word splitter for the language."""
-    from datatrove.data import Document
-    from datatrove.pipeline.filters.gopher_quality_filter import GopherQualityFilter
-    from datatrove.pipeline.filters.gopher_repetition_filter import GopherRepetitionFilter
+def splitter(lang: str) -> Any:
+    """Return a bare word splitter of the tool's own type."""
     from datatrove.utils.word_tokenizers import WordTokenizer
 
     class Splitter(WordTokenizer):
@@ -39,7 +36,23 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
         def span_tokenize(self, text: str) -> list[tuple[int, int]]:
             return [(0, len(text))]
 
-    splitter = Splitter(params["lang"])
+    return Splitter(lang)
+
+
+def hash_of_text(text: str) -> int:
+    """Return xxHash of a text: the tool's own function hands it text, which the library no longer takes."""
+    from xxhash import xxh64_intdigest
+
+    return int(xxh64_intdigest(text.encode()))
+
+
+def prepare(params: dict[str, Any]) -> dict[str, Any]:
+    """Read the documents and build both filters with a bare word splitter for the language."""
+    from datatrove.data import Document
+    from datatrove.pipeline.filters.gopher_quality_filter import GopherQualityFilter
+    from datatrove.pipeline.filters.gopher_repetition_filter import GopherRepetitionFilter
+
+    words = splitter(params["lang"])
     texts = read_texts(params["documents"], params["lang"])
     chinese = (
         {"min_avg_word_length": None, "stop_words": CHINESE_STOP_WORDS} if params["lang"] == "zh" else {}
@@ -47,8 +60,8 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
     return {
         "documents": [Document(text=text, id=str(number)) for number, text in enumerate(texts)],
         "filters": [
-            GopherQualityFilter(language=splitter, **chinese),
-            GopherRepetitionFilter(language=splitter),
+            GopherQualityFilter(language=words, **chinese),
+            GopherRepetitionFilter(language=words),
         ],
     }
 
