@@ -1,17 +1,20 @@
-"""The asset graph: every source's chain, the mixtures, the training runs, the evaluations."""
+"""The asset graph: every source's chain, the mixtures, the training runs, the searches, the evaluations."""
 
 import dagster as dg
 
 from phoenix_assets.clean.assets import clean_assets, model_assets
 from phoenix_assets.dedup.assets import dedup_assets, index_assets
+from phoenix_assets.dedup.passages.assets import passage_assets, passage_index_assets
 from phoenix_assets.evaluate.assets import evaluate_assets
 from phoenix_assets.ingest.assets import ingest_assets
-from phoenix_assets.mix.assets import mix_assets
-from phoenix_assets.mix.config import load_mixtures
+from phoenix_assets.mix.assets import mix_assets, mixture_automation
+from phoenix_assets.order.assets import order_assets
+from phoenix_assets.search.assets import search_assets
 from phoenix_assets.sources import Source, load_sources
 from phoenix_assets.tag.assets import quality_assets, tag_assets
 from phoenix_assets.tokens.assets import tokenizer_assets, tokens_assets
 from phoenix_assets.train.assets import train_assets
+from phoenix_assets.train.config import load_experiments
 from resources.phoenix import Phoenix
 from sensors.automation import automation_sensor
 from sensors.landing import landing_sensor
@@ -23,6 +26,7 @@ def source_chain(name: str, source: Source) -> list[dg.AssetsDefinition]:
         *ingest_assets(name, source),
         *clean_assets(name, source),
         *dedup_assets(name),
+        *passage_assets(name),
         *tag_assets(name, source),
     ]
 
@@ -30,16 +34,20 @@ def source_chain(name: str, source: Source) -> list[dg.AssetsDefinition]:
 def build() -> dg.Definitions:
     """Assemble the code location from the configuration."""
     sources = load_sources()
+    orders = {name: run.data_order() for name, run in load_experiments().items()}
     return dg.Definitions(
         assets=[
             *(asset for name, source in sources.items() for asset in source_chain(name, source)),
             *model_assets(),
             *index_assets(),
+            *passage_index_assets(),
             *quality_assets(),
             *mix_assets(),
             *tokenizer_assets(),
-            *tokens_assets(list(load_mixtures())),
+            *tokens_assets(mixture_automation()),
+            *order_assets(orders, mixture_automation()),
             *train_assets(),
+            *search_assets(),
             *evaluate_assets(),
         ],
         sensors=[landing_sensor(sources), automation_sensor()],

@@ -1,5 +1,7 @@
-"""The small sample corpus, brought up to `tokens/v3` once; every test that changes something gets a copy of its own."""
+"""The small sample corpus, brought up to `tokens/v3` once, of which every test that changes something gets a copy of its
+own; and a small tokenizer, trained on a Chinese novel and a module of the standard library."""
 
+import argparse
 import fcntl
 import os
 import shutil
@@ -10,11 +12,15 @@ from pathlib import Path
 
 import dagster as dg
 import hypothesis
+import polars as pl
 import pytest
 
+from phoenix_assets.config import config_dir, load
 from phoenix_assets.ingest.sample.build import build_sample, load_sample_config
 from phoenix_assets.lineage import StoredRecord
 from phoenix_assets.sources import load_sources
+from phoenix_assets.tokens.bpe import train_bpe
+from phoenix_assets.tokens.config import TokenizerConfig, TokensConfig
 from resources.arrivals import take
 from resources.instance import prepare_instance
 from resources.lake import Lake
@@ -31,6 +37,9 @@ if os.environ.get("CI"):
 
 CORPUS = "tokens/v3"
 LEFT_OUT = {"sanguo-vol2", "poems-and-sayings-2024-07"}  # what the other deliveries show as well
+
+CHINESE = (Path(__file__).parent / "tag" / "data" / "novel_zh.txt").read_text("utf-8").splitlines()
+ENGLISH = Path(argparse.__file__).read_text("utf-8").split("\n\n")
 
 Place = tuple[str, str]  # asset, partition
 
@@ -214,3 +223,25 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home
     home = new_home(tmp_path / "home").use(monkeypatch)
     yield home
     home.close()
+
+
+@pytest.fixture(scope="session")
+def texts() -> pl.Series:
+    return pl.Series([*CHINESE, *ENGLISH])
+
+
+@pytest.fixture(scope="session")
+def tokenizer_config() -> TokenizerConfig:
+    return load(TokenizerConfig, config_dir() / "tokenizer.yaml").model_copy(update={"vocab_size": 1500})
+
+
+@pytest.fixture(scope="session")
+def tokens_config() -> TokensConfig:
+    return load(TokensConfig, config_dir() / "tokens.yaml").model_copy(
+        update={"batch_documents": 64, "shard_tokens": 5000}
+    )
+
+
+@pytest.fixture(scope="session")
+def tokenizer_json(texts: pl.Series, tokenizer_config: TokenizerConfig) -> bytes:
+    return train_bpe(texts, tokenizer_config)

@@ -14,13 +14,25 @@ import sensors
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = ("phoenix_assets", "resources", "sensors", "training_jobs")
 SOURCES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
-ROOMS = ("ingest", "clean", "dedup", "tag", "mix", "tokens", "train", "evaluate", "audit")
+ROOMS = ("ingest", "clean", "dedup", "tag", "mix", "tokens", "order", "train", "search", "evaluate", "audit")
 
 # What one room may know of another: what the other one hands on, never how it makes it.
 KNOWN_OF_OTHERS = {
     # An evaluation belongs to an experiment and reads the held-out split of the experiment's mixture.
     ("evaluate", "phoenix_assets.mix.config"),
     ("evaluate", "phoenix_assets.train.config"),
+    # Documents are alike by their tokens.
+    ("order", "phoenix_assets.tokens.indexed"),
+    # An experiment states the order of its data; what a run saw is read from the trace index beside the tokens.
+    ("train", "phoenix_assets.order.config"),
+    ("evaluate", "phoenix_assets.tokens.trace"),
+    ("audit", "phoenix_assets.tokens.trace"),
+    # A search starts from a mixture, and its proxies are training runs.
+    ("search", "phoenix_assets.mix.config"),
+    ("search", "phoenix_assets.train.config"),
+    # An audit follows copies through the granularities in the order in which they decide.
+    ("audit", "phoenix_assets.dedup.config"),
+    ("audit", "phoenix_assets.dedup.passages.config"),
 }
 
 

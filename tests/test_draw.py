@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 import xxhash
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phoenix_assets import draw
@@ -15,12 +15,14 @@ ids = st.lists(st.text("0123456789abcdef", min_size=32, max_size=32), min_size=1
 seeds = st.integers(0, 2**64 - 1)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(ids, seeds)
 def test_the_hash_is_xxh3_64_of_the_id(doc_ids: list[str], seed: int):
     expected = [xxhash.xxh3_64_intdigest(doc_id.encode(), seed=seed) for doc_id in doc_ids]
     assert draw.hashes(pl.Series(doc_ids), seed).tolist() == expected
 
 
+@settings(deadline=None)  # the first call compiles
 @given(ids, st.data())
 def test_each_id_may_have_its_own_seed(doc_ids: list[str], data: st.DataObject):
     own = data.draw(st.lists(seeds, min_size=len(doc_ids), max_size=len(doc_ids)))

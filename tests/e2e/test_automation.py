@@ -30,7 +30,11 @@ def test_a_new_delivery_flows_through_its_own_partitions_and_nothing_else_reruns
             for stage in ("raw", "extracted", "normalized", "filtered", "signatures")
         ),
         *(f"dedup/book/{granularity}" for granularity in ("url", "exact", "near")),
-        *(f"{SOURCE}/{stage}[{DELIVERY}]" for stage in ("deduped", "tagged")),
+        *(f"{SOURCE}/{stage}[{DELIVERY}]" for stage in ("deduped", "paragraphs")),
+        "dedup/book/paragraphs",
+        f"{SOURCE}/sentences[{DELIVERY}]",
+        "dedup/book/sentences",
+        *(f"{SOURCE}/{stage}[{DELIVERY}]" for stage in ("trimmed", "tagged")),
         "mix/v3",
         "tokens/v3",
     ]

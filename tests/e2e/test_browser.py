@@ -49,7 +49,7 @@ def test_the_asset_graph_renders_by_source_and_a_source_opens_into_its_chain(
         seen(page, group).nth(1).wait_for()  # the first is in the list on the left
     assert is_drawn(page, screenshots / "groups.png")
     seen(page, "cc").nth(1).click()
-    for asset in ("raw", "extracted", "normalized", "filtered", "signatures", "deduped", "tagged"):
+    for asset in ("raw", "extracted", "normalized", "filtered", "signatures", "deduped", "trimmed", "tagged"):
         seen(page, asset).first.wait_for()
     assert is_drawn(page, screenshots / "asset-graph.png")
 

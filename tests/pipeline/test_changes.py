@@ -17,8 +17,9 @@ from phoenix_assets.config import config_dir
 from phoenix_assets.ingest.delivery import DeliveryManifest, Licence, Use, describe, write_manifest
 
 QA = "debian-faq-2024-06"
-INDEXES = {(f"dedup/general/{granularity}", "") for granularity in ("url", "exact", "near")}
-CHAIN = ("raw", "extracted", "normalized", "filtered", "signatures", "deduped", "tagged")
+INDEXES = {(f"dedup/general/{level}", "") for level in ("url", "exact", "near", "paragraphs", "sentences")}
+AFTER_FILTERS = ("filtered", "signatures", "deduped", "paragraphs", "sentences", "trimmed", "tagged")
+CHAIN = ("raw", "extracted", "normalized", *AFTER_FILTERS)
 
 
 def deliver(home, source: str, delivery: str, format: str, **files: bytes) -> Path:
@@ -129,7 +130,7 @@ def test_a_threshold_that_drops_documents_changes_what_comes_after_it_in_that_so
     made = corpus.bring_up()
     assert 0 < corpus.record("qa/filtered", QA).record.counts["rows_out"] < before
     assert corpus.record("qa/filtered", QA).record.reasons["cond_check_number_words"] > 0
-    own = {(f"qa/{stage}", QA) for stage in ("filtered", "signatures", "deduped", "tagged")}
+    own = {(f"qa/{stage}", QA) for stage in AFTER_FILTERS}
     assert made == own | INDEXES | {("mix/v3", ""), ("tokens/v3", "")}
     assert corpus.stale() == {}
 
@@ -177,6 +178,8 @@ def test_what_is_asked_for_alone_is_planned_alone(corpus) -> None:
         "qa/signatures is stale",
         "dedup/general/exact is stale",
         "dedup/general/url is stale",
+        "qa/paragraphs is stale",
+        "qa/sentences is stale",
     }
 
 

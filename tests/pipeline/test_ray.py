@@ -2,7 +2,17 @@
 
 import pytest
 
-MAPPED = {"extracted", "normalized", "filtered", "signatures", "deduped", "tagged"}
+MAPPED = {
+    "extracted",
+    "normalized",
+    "filtered",
+    "signatures",
+    "deduped",
+    "paragraphs",
+    "sentences",
+    "trimmed",
+    "tagged",
+}
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from phoenix_assets.ingest.sample.build import load_sample_config
 from phoenix_assets.ingest.sample.config import Recrawl
 from phoenix_assets.lineage import SideTable
 from phoenix_assets.schema import KEPT
+from phoenix_assets.tokens.trace import TraceIndex
 from resources.declare import CONSERVATION
 from resources.ledger import LineageLedger
 
@@ -16,7 +17,8 @@ BEFORE = {
     "normalized": "extracted",
     "filtered": "normalized",
     "deduped": "filtered",
-    "tagged": "deduped",
+    "trimmed": "deduped",
+    "tagged": "trimmed",
 }
 
 
@@ -39,7 +41,11 @@ class Corpus:
         return self.home.lake.read(record.side_tables[SideTable.LEDGER]).collect()
 
     def all_of(self, stage: str) -> list[tuple[str, str]]:
-        return [place for place in self.heads if place[0].endswith(f"/{stage}")]
+        return [
+            place
+            for place in self.heads
+            if place[0].endswith(f"/{stage}") and not place[0].startswith("dedup/")
+        ]
 
     def stages(self) -> list[tuple[str, str, str]]:
         """Return (source, stage, delivery) of every stage that hands documents on."""
@@ -61,7 +67,11 @@ def test_every_landed_delivery_went_through_every_stage(made) -> None:
         for path in made.home.path.glob("landing/*/*/delivery.yaml")
     }
     assert len(landed) >= 8
-    for stage in ("raw", "extracted", "normalized", "filtered", "signatures", "deduped", "tagged"):
+    for stage in (
+        "raw",
+        *("extracted", "normalized", "filtered", "signatures", "deduped"),
+        *("paragraphs", "sentences", "trimmed", "tagged"),
+    ):
         there = {(asset.split("/")[0], part) for asset, part in made.all_of(stage)}
         assert there == landed, stage
 
@@ -116,7 +126,10 @@ def test_counts_in_the_records_agree_with_the_tables(made) -> None:
 
 def test_token_shards_hold_each_chosen_copy_once_and_no_held_out_document(made) -> None:
     chosen = made.table("mix/v3")
-    trace = made.table("tokens/v3")
+    record = made.heads["tokens/v3", ""].record
+    folder = made.home.lake.files_folder(record.side_tables[SideTable.FILES])
+    trace = pl.concat(TraceIndex(folder, split).frame() for split in ("train", "validation"))
+    assert trace["tokens"].sum() == record.counts["tokens"]
     expected = {
         (split, doc_id): copies
         for split, doc_id, copies in chosen.select("split", "doc_id", "copies").iter_rows()

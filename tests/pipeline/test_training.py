@@ -9,13 +9,16 @@ import yaml
 
 from phoenix_assets.audit.checkpoint import audit_checkpoint
 from phoenix_assets.audit.document import audit_document
+from phoenix_assets.audit.trace import trace_steps
 from phoenix_assets.evaluate.checks import HELD_OUT
+from phoenix_assets.lineage import SideTable
+from phoenix_assets.tokens.trace import TraceIndex
 from phoenix_assets.train.checks import BEATS_UNIGRAM
 from training_jobs.checkpoints import list_checkpoints
 
 pytestmark = pytest.mark.slow
 
-SIZES = {"sizes": {"tiny": {"layers": 2, "hidden": 64, "ffn": 128, "heads": 4, "kv_heads": 2, "context": 64}}}
+TINY = {"layers": 2, "hidden": 64, "ffn": 128, "heads": 4, "kv_heads": 2, "context": 64}
 EXPERIMENT = {
     "description": "A tiny run.",
     "size": "tiny",
@@ -38,7 +41,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's configuration with a tiny experiment in it."""
     config = tmp_path_factory.mktemp("tiny") / "config"
     shutil.copytree(Path(__file__).resolve().parents[2] / "config", config)
-    (config / "model_sizes.yaml").write_text(yaml.safe_dump(SIZES))
+    sizes = yaml.safe_load((config / "model_sizes.yaml").read_text("utf-8"))["sizes"]
+    (config / "model_sizes.yaml").write_text(yaml.safe_dump({"sizes": sizes | {"tiny": TINY}}))
     (config / "experiments/demo.yaml").write_text(yaml.safe_dump(EXPERIMENT))
     evaluation = yaml.safe_load((config / "evaluation.yaml").read_text("utf-8"))
     (config / "evaluation.yaml").write_text(yaml.safe_dump(evaluation | {"context": 64, "max_documents": 5}))
@@ -90,9 +94,19 @@ def test_a_run_is_trained_evaluated_ranked_and_audited_to_the_token(trained) -> 
     filters = [rule for rule in audit["rules"] if rule["asset"].endswith("/filtered")]
     assert all("cond_check_perplexity" in rule["config"]["filter_profile"]["rules"] for rule in filters)
 
-    seen = trained.lake.read(trained.record("tokens/v3").as_input()).filter(pl.col("split") == "train")
-    runs = audit_document(trained.lake, trained.ledger, seen.sort("offset").first().collect()["doc_id"][0])
-    assert runs["training"][0]["token_offset"] == 0
+    steps = trace_steps(trained.lake, trained.ledger, "demo", 1, 12)
+    assert sum(row["tokens"] for row in steps["deliveries"]) == 6144
+    assert all(row["licence"] for row in steps["deliveries"])
+    served = pl.DataFrame(steps["spans"])
+    doc_id = served["doc_id"][0]
+    document = audit_document(trained.lake, trained.ledger, doc_id)
+    seen = {step for copy in document["training"] for step in copy["steps"]}
+    assert seen == set(served.filter(pl.col("doc_id") == doc_id)["step"])
+    until_8 = trace_steps(trained.lake, trained.ledger, "demo", 1, 8)["deliveries"]
+    by_delivery = {row["delivery"]: row["tokens_seen"] for row in audit["deliveries"]}
+    assert {row["delivery"]: row["tokens"] for row in until_8} == {
+        delivery: tokens for delivery, tokens in by_delivery.items() if tokens
+    }
 
 
 def test_training_again_gives_the_same_data_version_and_asking_again_gives_no_work(trained) -> None:
@@ -119,7 +133,8 @@ def test_held_out_documents_are_in_no_shard_and_the_checks_say_so(trained) -> No
                 found[evaluation.asset_key.to_user_string(), evaluation.check_name] = evaluation.passed
     assert {name: found[name, check] for name, check in keys.items()}["eval/demo"]
     held_out = trained.lake.read(trained.record("mix/v3").as_input()).filter(pl.col("split") == "heldout")
-    shards = trained.lake.read(trained.record("tokens/v3").as_input())
-    both = held_out.select("doc_id").join(shards.select("doc_id"), on="doc_id").collect()
-    assert both.is_empty()
+    files = trained.record("tokens/v3").record.side_tables[SideTable.FILES]
+    for split in ("train", "validation"):
+        in_shards = TraceIndex(trained.lake.files_folder(files), split).doc_ids()
+        assert held_out.filter(pl.col("doc_id").is_in(in_shards.implode())).collect().is_empty()
     assert held_out.select(pl.len()).collect().item() > 0

@@ -1,0 +1,1 @@
+"""Mixture searches: small proxy models say which weights a mixture's components should have."""
