@@ -168,7 +168,7 @@ def _sorted(
 
 
 def _read(path: Path, columns: list[str]) -> pl.DataFrame:
-    return pl.read_parquet(path, columns=columns, hive_partitioning=False)
+    return pl.read_parquet(path, columns=columns, hive_partitioning=False, parallel="none", low_memory=True)
 
 
 @contextmanager

@@ -12,11 +12,11 @@ from phoenix_assets.search.sampling import dirichlet
 SHARES = np.array([0.5, 0.3, 0.2])
 SAMPLES = Samples(number=40, concentration=(3, 8), max_usage=4, seed=5)
 IMPORTANCE = np.array([0.4, 0.35, 0.25])
-CANDIDATES = dirichlet(SHARES, SAMPLES, 60_000, stream=1)
+CANDIDATES = dirichlet(SHARES, SAMPLES, 40_000, stream=1)
 
 
 def proposed(weights, losses, *kinds):
-    settings = Regression(kinds=kinds, best=20)
+    settings = Regression(kinds=kinds, best=20, rounds=100, learning_rate=0.1)
     fitted = fit_surface(weights, losses, IMPORTANCE, settings)
     return fitted, best_mixture(fitted.surface, CANDIDATES, settings.best)
 
