@@ -30,7 +30,7 @@ def order_key(experiment: str) -> str:
 def order_assets(
     orders: Mapping[str, DataOrder], versions: Mapping[str, Automation]
 ) -> list[dg.AssetsDefinition]:
-    """Return the data-order plan of each experiment, made when its mixture version is.
+    """Return the data-order plan of each experiment; like training, it is made when a person asks.
 
     Raises ConfigError for an experiment with a mixture that is not among `versions`.
     """
@@ -39,7 +39,14 @@ def order_assets(
             raise ConfigError(
                 f"experiments/{experiment}.yaml: no mixture {order.mixture!r}; there are: {', '.join(versions)}"
             )
-    return [_order(experiment, order, versions[order.mixture]) for experiment, order in orders.items()]
+    return [
+        _order(experiment, order, _on_request(versions[order.mixture]))
+        for experiment, order in orders.items()
+    ]
+
+
+def _on_request(of_mixture: Automation) -> Automation:
+    return of_mixture if of_mixture is Automation.BY_NAME else Automation.ON_REQUEST
 
 
 def _order(experiment: str, order: DataOrder, automation: Automation) -> dg.AssetsDefinition:

@@ -160,16 +160,19 @@ def test_drops_are_scored_again_without_running_the_stage(home, tmp_path):
     assert home.record_ids() == before and [path.name for path in tmp_path.iterdir()] == ["scores.parquet"]
 
 
-def test_the_score_of_a_keep_is_the_one_that_tagging_gave_it(home, tmp_path):
+def test_the_score_of_a_keep_is_the_one_that_tagging_gave_it_unless_passages_were_cut_out(home, tmp_path):
     output = tmp_path / "keeps.parquet"
     shown = invoke("rescore", "cc", "--of", "keeps", "--sample", "0", "--output", str(output))
     assert "keeps (models/quality)" in shown and "should perhaps have been dropped" in shown
-    tagged = pl.concat(
-        home.lake.read(one.as_input()).collect() for one in home.ledger.heads("cc/tagged").values()
+    filtered, tagged = (
+        pl.concat(home.lake.read(one.as_input()).collect() for one in home.ledger.heads(stage).values())
+        for stage in ("cc/filtered", "cc/tagged")
     )
     both = tagged.join(pl.read_parquet(output), on="doc_id")
-    assert both.height == tagged.height > 0
-    assert both["quality"].equals(both["score"], check_names=False)
+    assert both.height == tagged.height
+    whole = both.join(filtered, on=["doc_id", "text"], how="semi")
+    assert whole.height > 0
+    assert whole["quality"].equals(whole["score"], check_names=False)
 
 
 def test_perplexity_scores_again_what_one_reason_dropped(home, tmp_path):
