@@ -110,7 +110,7 @@ def test_every_stage_that_can_drop_documents_declares_a_blocking_conservation_ch
     assert all(checks.values())
 
 
-def test_only_raw_data_and_training_wait_for_somebody_to_ask() -> None:
+def test_only_raw_data_training_and_its_order_wait_for_somebody_to_ask() -> None:
     from phoenix_assets.definitions import defs
     from resources.declare import AUTOMATION_TAG, Automation
 
@@ -122,7 +122,9 @@ def test_only_raw_data_and_training_wait_for_somebody_to_ask() -> None:
     }
     assert on_request
     assert {
-        key for key in on_request if not (key.startswith("train/") or key.endswith(("/raw", "/downloaded")))
+        key
+        for key in on_request
+        if not (key.startswith(("train/", "order/")) or key.endswith(("/raw", "/downloaded")))
     } == set()
 
 
