@@ -74,12 +74,14 @@ def text_rules(setting: Setting) -> Outcome:
         }
         if lang == "zh":
             run_once(
-                _peer(setting, "sentencepiece", "sentencepiece_model"), params, timeout_s=setting.timeout_s
+                peer_program(setting, "sentencepiece", "sentencepiece_model"),
+                params,
+                timeout_s=setting.timeout_s,
             )
         contestants = [
-            _ours("text_rules"),
-            _peer(setting, "py-data-juicer", "data_juicer"),
-            _peer(setting, "datatrove", "datatrove"),
+            our_program("text_rules"),
+            peer_program(setting, "py-data-juicer", "data_juicer"),
+            peer_program(setting, "datatrove", "datatrove"),
         ]
         ours, data_juicer, datatrove = measure(
             contestants, params, runs=setting.runs, timeout_s=setting.timeout_s
@@ -97,7 +99,7 @@ def kernels(setting: Setting) -> Outcome:
     """Compare the hot kernels of the text rules with C loops of the same algorithms; the values must be equal."""
     from bench.ours.kernels import KERNELS
 
-    contestants = [_ours("kernels"), replace(_ours("kernels_c"), name=C_LOOPS)]
+    contestants = [our_program("kernels"), replace(our_program("kernels_c"), name=C_LOOPS)]
     results = []
     for lang in setting.languages:
         for kernel in KERNELS:
@@ -117,9 +119,9 @@ def filtered_stage(setting: Setting) -> Outcome:
     results, remarks = [], []
     for lang in setting.languages:
         contestants = [
-            _ours("filtered_stage"),
-            _peer(setting, "py-data-juicer", "data_juicer_stage"),
-            _peer(setting, "datatrove", "datatrove_stage"),
+            our_program("filtered_stage"),
+            peer_program(setting, "py-data-juicer", "data_juicer_stage"),
+            peer_program(setting, "datatrove", "datatrove_stage"),
         ]
         params = (
             _params(setting, lang)
@@ -149,9 +151,9 @@ def funnel(setting: Setting) -> Outcome:
     results, remarks = [], []
     for lang in setting.languages:
         contestants = [
-            _ours("nine_rules"),
-            _ours("funnel"),
-            replace(_ours("funnel_models"), name=BARE_MODELS),
+            our_program("nine_rules"),
+            our_program("funnel"),
+            replace(our_program("funnel_models"), name=BARE_MODELS),
         ]
         params = _params(setting, lang) | models
         *both, bare = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
@@ -161,7 +163,10 @@ def funnel(setting: Setting) -> Outcome:
                 f"{name}, {lang}: {ours.cpu_s / bare.cpu_s:.2f} times the cost of the models' "
                 f"{bare.report['calls']} calls; keeps {ours.report['kept']:.1%}"
             )
-        scorers = [_ours("line_scores"), replace(_ours("line_scores_binding"), name=KENLM_BINDING)]
+        scorers = [
+            our_program("line_scores"),
+            replace(our_program("line_scores_binding"), name=KENLM_BINDING),
+        ]
         ours, binding = measure(scorers, params, runs=setting.runs, timeout_s=setting.timeout_s)
         if ours.report != binding.report:
             raise MeasurementError(f"KenLM scores, {lang}: ours are not those of {KENLM_BINDING}")
@@ -176,8 +181,8 @@ def warc_to_text(setting: Setting) -> Outcome:
     results = []
     for lang, files in build(setting.home / "cache" / "archives", setting.folder / "pages").items():
         contestants = [
-            _ours("warc_to_text"),
-            _peer(setting, "trafilatura", "warcio_trafilatura", remark="with warcio"),
+            our_program("warc_to_text"),
+            peer_program(setting, "trafilatura", "warcio_trafilatura", remark="with warcio"),
         ]
         params = {"warc": str(files.warc), "gold": str(files.gold), "lang": lang}
         ours, theirs = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
@@ -191,7 +196,7 @@ def order_plan(setting: Setting) -> Outcome:
     """Compare the data-order plan of ten million sequences with Megatron's indices of as many."""
     documents = QUICK_DOCUMENTS if setting.runs == 1 else ORDERED_DOCUMENTS
     params = {"documents": documents, "sequence_length": 2048, "global_batch": 2048, "seed": 1}
-    contestants = [_ours("order_plan"), _peer(setting, "megatron-core", "megatron_order")]
+    contestants = [our_program("order_plan"), peer_program(setting, "megatron-core", "megatron_order")]
     ours, theirs = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
     if ours.report != theirs.report:
         raise MeasurementError(f"order_plan: ours {ours.report}, Megatron's {theirs.report}")
@@ -213,7 +218,7 @@ def trace(setting: Setting) -> Outcome:
         "global_batch": 2048,
         "step": 7,
     }
-    contestants = [_ours("trace_step"), replace(_ours("trace_scan"), name="scan of the index")]
+    contestants = [our_program("trace_step"), replace(our_program("trace_scan"), name="scan of the index")]
     ours, scan = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
     if ours.report != scan.report:
         raise MeasurementError(f"trace: the search finds {ours.report}, the scan {scan.report}")
@@ -228,7 +233,7 @@ def mix(setting: Setting) -> Outcome:
     """Compare the selection of a mixture from the metadata of ten million documents with the same in plain Polars."""
     documents = QUICK_DOCUMENTS if setting.runs == 1 else MIXED_DOCUMENTS
     params = {"folder": str(setting.folder / "mix"), "documents": documents, "mixture": "v3"}
-    contestants = [_ours("mix_selection"), replace(_ours("mix_frame"), name="Polars, one frame")]
+    contestants = [our_program("mix_selection"), replace(our_program("mix_frame"), name="Polars, one frame")]
     ours, frame = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
     mine, other = (measured.report["shares"] for measured in (ours, frame))
     if mine.keys() != other.keys() or any(abs(mine[part] - other[part]) > ALIKE for part in mine):
@@ -244,12 +249,12 @@ def tokenize(setting: Setting) -> Outcome:
 
     setting.folder.mkdir(parents=True, exist_ok=True)
     path, eod = tokenizer(setting.home, setting.reference, setting.languages, setting.folder)
-    megatron = _peer(setting, "megatron-core", "megatron_tokens", remark="as preprocess_data.py")
+    megatron = peer_program(setting, "megatron-core", "megatron_tokens", remark="as preprocess_data.py")
     contestants = [
-        _ours("tokenize_shards"),
-        replace(_ours("tokenize_reference"), name=BARE_TOKENIZERS),
-        replace(_ours("tokenize_fastokens"), name=BARE_FASTOKENS),
-        _peer(setting, "datatrove", "datatrove_tokens"),
+        our_program("tokenize_shards"),
+        replace(our_program("tokenize_reference"), name=BARE_TOKENIZERS),
+        replace(our_program("tokenize_fastokens"), name=BARE_FASTOKENS),
+        peer_program(setting, "datatrove", "datatrove_tokens"),
         replace(megatron, interpreter=Path(sys.executable)),
     ]
     results = []
@@ -293,11 +298,11 @@ def peer_version(package: str) -> str:
     return found.group(1)
 
 
-def _ours(program: str) -> Contestant:
+def our_program(program: str) -> Contestant:
     return Contestant("phoenix", f"bench.ours.{program}", Path(sys.executable))
 
 
-def _peer(setting: Setting, package: str, program: str, *, remark: str = "") -> Contestant:
+def peer_program(setting: Setting, package: str, program: str, *, remark: str = "") -> Contestant:
     name = f"{package} {peer_version(package)}" + (f" ({remark})" if remark else "")
     return Contestant(name, f"bench.peers.{program}", setting.peers_python)
 

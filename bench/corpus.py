@@ -1,34 +1,26 @@
-"""The documents that the benchmarks run over: real Chinese and English text, and near duplicates of it.
+"""The documents that the benchmarks run over: real Chinese and English text.
 
 Text comes from the first of these that has any: the lake's `<source>/normalized` tables, the pages and text
 files under `$PHOENIX_HOME/landing`, the docstrings of Python's standard library (English only). A document is
 a run of lines of a found text, at most `MAX_CHARACTERS` long, so that no single manual or novel decides a
 result.
-
-A near duplicate is a document with some tokens exchanged for others of the same document. Its exact Jaccard
-similarity to the original is stored beside it: the injected truth that recall is measured against.
 """
 
 import ast
 import hashlib
 import re
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from bench import shingles
 
 MIN_DOCUMENTS: Final = 100  # of a language, or it is left out
 MIN_CHARACTERS: Final = 200
 MAX_CHARACTERS: Final = 3000
-NEAR_DUPLICATES: Final = 0.1  # of the documents get one
-EXCHANGED: Final = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03)  # shares of tokens, in turn
 SCHEMA: Final = pa.schema(
     [
         ("id", pa.int64()),
@@ -56,7 +48,7 @@ class Corpus:
     counts: dict[str, int]
 
 
-def build(home: Path, folder: Path, *, per_language: int, shingle: int) -> Corpus:
+def build(home: Path, folder: Path, *, per_language: int) -> Corpus:
     """Write the documents of `home` as two files: those that are measured, and the rest.
 
     Measured are `per_language` documents of each language, at most half of what is there. The same text
@@ -74,7 +66,9 @@ def build(home: Path, folder: Path, *, per_language: int, shingle: int) -> Corpu
     for lang, documents in found.items():
         texts = [documents[key] for key in sorted(documents)]
         counts[lang] = min(per_language, len(texts) // 2)
-        rows += _with_near_duplicates(texts[: counts[lang]], lang, first=len(rows), shingle=shingle)
+        rows += [
+            (len(rows) + number, lang, text, None, None) for number, text in enumerate(texts[: counts[lang]])
+        ]
         rest += [
             (len(rest) + number, lang, text, None, None) for number, text in enumerate(texts[counts[lang] :])
         ]
@@ -162,35 +156,6 @@ def _pieces(text: str) -> Iterator[str]:
         if line is not None and len(line) < MAX_CHARACTERS:
             lines.append(line)
             size += len(line) + 1
-
-
-def _with_near_duplicates(documents: Iterable[str], lang: str, *, first: int, shingle: int) -> list[Row]:
-    rows: list[Row] = []
-    generator = np.random.default_rng(1)
-    copies = 0
-    for position, text in enumerate(documents):
-        number = first + len(rows)
-        rows.append((number, lang, text, None, None))
-        if int(position * NEAR_DUPLICATES) == copies - 1:
-            continue
-        copy = exchange(text, EXCHANGED[copies % len(EXCHANGED)], generator)
-        similarity = shingles.jaccard(shingles.of_tokens(text, shingle), shingles.of_tokens(copy, shingle))
-        rows.append((number + 1, lang, copy, number, similarity))
-        copies += 1
-    return rows
-
-
-def exchange(text: str, rate: float, generator: np.random.Generator) -> str:
-    """Put other tokens of the text in the place of a share `rate` of its tokens (at least one)."""
-    spans = [match.span() for match in shingles.TOKEN.finditer(text)]
-    count = min(len(spans), max(1, round(rate * len(spans))))
-    chosen = sorted(generator.choice(len(spans), size=count, replace=False))
-    parts, done = [], 0
-    for place, other in zip(chosen, generator.integers(len(spans), size=count), strict=True):
-        start, end = spans[place]
-        parts += [text[done:start], text[slice(*spans[other])]]
-        done = end
-    return "".join([*parts, text[done:]])
 
 
 def write(rows: Sequence[Row], path: Path, *, shard: int | None = None) -> None:

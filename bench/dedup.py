@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import near_corpus
-from bench.benches import DEDUP_GROUP, Bench, Outcome, Setting, _ours, _peer, signature_parameters
+from bench.benches import (
+    DEDUP_GROUP,
+    Bench,
+    Outcome,
+    Setting,
+    our_program,
+    peer_program,
+    signature_parameters,
+)
 from bench.documents import read, recall
 from bench.harness import Contestant, Measurement, Result, measure, memory, rate, share, throughput
 from bench.truth import Truth
@@ -28,17 +36,17 @@ def document_dedup(setting: Setting) -> Outcome:
     """Compare near-duplicates of many short documents, from texts, with other tools' at the same permutations and bands."""
     documents, results, remarks = str(_documents(setting)), [], []
     fast = [
-        _ours("document_dedup"),
-        _peer(setting, "daft", "daft_minhash"),
-        _peer(setting, "gaoya", "gaoya_minhash"),
-        _peer(setting, "rensa", "rensa_minhash"),
+        our_program("document_dedup"),
+        peer_program(setting, "daft", "daft_minhash"),
+        peer_program(setting, "gaoya", "gaoya_minhash"),
+        peer_program(setting, "rensa", "rensa_minhash"),
     ]
     slow = [
-        _peer(setting, "datasketch", "datasketch_minhash"),
-        _peer(setting, "datasketch", "datasketch_minhash_xxhash", remark="xxHash"),
-        _peer(setting, "text-dedup", "text_dedup_minhash"),
-        _peer(setting, "datatrove", "datatrove_minhash"),
-        _peer(setting, "py-data-juicer", "data_juicer_minhash"),
+        peer_program(setting, "datasketch", "datasketch_minhash"),
+        peer_program(setting, "datasketch", "datasketch_minhash_xxhash", remark="xxHash"),
+        peer_program(setting, "text-dedup", "text_dedup_minhash"),
+        peer_program(setting, "datatrove", "datatrove_minhash"),
+        peer_program(setting, "py-data-juicer", "data_juicer_minhash"),
     ]
     for lang in setting.languages:
         params = {
@@ -67,7 +75,7 @@ def incremental_dedup(setting: Setting) -> Outcome:
     documents = str(_documents(setting))
     quick = setting.runs == 1
     groups = (QUICK if quick else PER_LANGUAGE) * 2 // near_corpus.SHARD
-    program = [_ours("incremental_dedup")]
+    program = [our_program("incremental_dedup")]
 
     def cost(groups: int, added: int = 0) -> Measurement:
         params = {"documents": documents, "group": DEDUP_GROUP, "groups": groups, "added": added}
@@ -100,9 +108,9 @@ def paragraph_dedup(setting: Setting) -> Outcome:
     """Compare the hashing of paragraphs with other tools'."""
     documents, results = str(_documents(setting)), []
     contestants = [
-        _ours("paragraph_dedup"),
-        _peer(setting, "dolma", "dolma_paragraphs", remark="files in, files out"),
-        _peer(setting, "datatrove", "datatrove_paragraphs"),
+        our_program("paragraph_dedup"),
+        peer_program(setting, "dolma", "dolma_paragraphs", remark="files in, files out"),
+        peer_program(setting, "datatrove", "datatrove_paragraphs"),
     ]
     for lang in setting.languages:
         params = {

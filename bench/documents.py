@@ -23,16 +23,14 @@ class Documents:
 
 
 def read_texts(path: str, lang: str) -> list[str]:
-    """Return the texts of the documents of a language, without the injected near duplicates."""
-    return read(path, lang, injected=False).texts
+    """Return the texts of the documents of a language."""
+    return read(path, lang).texts
 
 
-def read(path: str, lang: str, *, injected: bool = True) -> Documents:
+def read(path: str, lang: str) -> Documents:
     """Return the documents of a language. Raises ValueError when there is none."""
     table = pq.read_table(Path(path))
     table = table.filter(pc.equal(table["lang"], lang))
-    if not injected:
-        table = table.filter(pc.is_null(table["near_duplicate_of"]))
     if table.num_rows == 0:
         raise ValueError(f"{path}: no document with lang = {lang!r}")
     position = {number: row for row, number in enumerate(table["id"].to_pylist())}

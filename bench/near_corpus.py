@@ -114,7 +114,7 @@ def with_near_duplicates(originals: list[tuple[bytes, str, str]], shingle: int) 
         mixed.append((key, lang, text, None, None))
         if place % COPIED == 0:
             turn = place // COPIED
-            edit = (corpus.exchange, leave_out)[turn % 2]
+            edit = (exchange, leave_out)[turn % 2]
             copy = edit(text, RATES[turn // 2 % len(RATES)], generator)
             both = (shingles.of_tokens(one, shingle) for one in (text, copy))
             mixed.append((_key(copy), lang, copy, key, shingles.jaccard(*both)))
@@ -124,6 +124,19 @@ def with_near_duplicates(originals: list[tuple[bytes, str, str]], shingle: int) 
         (place, lang, text, None if original is None else number[original], jaccard)
         for place, (_, lang, text, original, jaccard) in enumerate(mixed)
     ]
+
+
+def exchange(text: str, rate: float, generator: np.random.Generator) -> str:
+    """Put other tokens of the text in the place of a share `rate` of its tokens (at least one)."""
+    spans = [match.span() for match in shingles.TOKEN.finditer(text)]
+    count = min(len(spans), max(1, round(rate * len(spans))))
+    chosen = sorted(generator.choice(len(spans), size=count, replace=False))
+    parts, done = [], 0
+    for place, other in zip(chosen, generator.integers(len(spans), size=count), strict=True):
+        start, end = spans[place]
+        parts += [text[done:start], text[slice(*spans[other])]]
+        done = end
+    return "".join([*parts, text[done:]])
 
 
 def leave_out(text: str, rate: float, generator: np.random.Generator) -> str:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from bench import benches, corpus, dedup
-from bench.benches import Setting, signature_parameters
+from bench.benches import Setting
 from bench.harness import ROOT, MeasurementError, Result, table, write_results
 
 RESULTS = ROOT / "bench" / "results.json"
@@ -31,9 +31,7 @@ def main() -> int:
         )
         return 2
     home = Path(os.environ.get("PHOENIX_HOME", ".phoenix")).resolve()
-    built = corpus.build(
-        home, FOLDER, per_language=300 if options.quick else 3000, shingle=signature_parameters()["shingle"]
-    )
+    built = corpus.build(home, FOLDER, per_language=300 if options.quick else 3000)
     print(f"documents: {built.counts}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f} before")
     setting = Setting(
         documents=built.documents,
