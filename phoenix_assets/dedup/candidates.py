@@ -158,12 +158,13 @@ def _sorted(
                 pl.exclude(column), print=column, delivery_number=pl.lit(number, pl.Int32),
                 rank=pl.lit(one.rank), source=pl.lit(one.source), delivery=pl.lit(one.delivery),
             )  # fmt: skip
-            if dropped:
-                rows = rows.join(pl.concat(dropped), on="doc_id", how="anti")
             if number in partly:
                 rows = rows.join(wanted, on="doc_id", how="semi")
             frames.append(rows)
-    in_order = pl.concat(frames).sort(*_BEST_FIRST, descending=list(_BEST_FIRST.values()), nulls_last=True)
+    rows = pl.concat(frames)
+    if dropped:
+        rows = rows.join(pl.concat(dropped), on="doc_id", how="anti")
+    in_order = rows.sort(*_BEST_FIRST, descending=list(_BEST_FIRST.values()), nulls_last=True)
     return in_order.select("doc_id", "lang", "print", "delivery_number")
 
 
