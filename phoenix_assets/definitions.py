@@ -3,7 +3,8 @@
 import dagster as dg
 
 from phoenix_assets.clean.assets import clean_assets, model_assets
-from phoenix_assets.dedup.assets import dedup_assets, index_assets
+from phoenix_assets.dedup.assets import dedup_assets, index_assets, load_dedup
+from phoenix_assets.dedup.config import DedupConfig
 from phoenix_assets.dedup.passages.assets import passage_assets, passage_index_assets
 from phoenix_assets.evaluate.assets import evaluate_assets
 from phoenix_assets.ingest.assets import ingest_assets
@@ -20,32 +21,32 @@ from sensors.automation import automation_sensor
 from sensors.landing import landing_sensor
 
 
-def source_chain(name: str, source: Source) -> list[dg.AssetsDefinition]:
+def source_chain(name: str, source: Source, dedup: DedupConfig) -> list[dg.AssetsDefinition]:
     """Return one source's assets, from its raw deliveries to its tagged documents."""
     return [
         *ingest_assets(name, source),
         *clean_assets(name, source),
-        *dedup_assets(name),
-        *passage_assets(name),
+        *dedup_assets(name, dedup),
+        *passage_assets(name, dedup),
         *tag_assets(name, source),
     ]
 
 
 def build() -> dg.Definitions:
     """Assemble the code location from the configuration."""
-    sources = load_sources()
+    sources, dedup, automation = load_sources(), load_dedup(), mixture_automation()
     orders = {name: run.data_order() for name, run in load_experiments().items()}
     return dg.Definitions(
         assets=[
-            *(asset for name, source in sources.items() for asset in source_chain(name, source)),
+            *(asset for name, source in sources.items() for asset in source_chain(name, source, dedup)),
             *model_assets(),
-            *index_assets(),
-            *passage_index_assets(),
+            *index_assets(dedup),
+            *passage_index_assets(dedup),
             *quality_assets(),
             *mix_assets(),
             *tokenizer_assets(),
-            *tokens_assets(mixture_automation()),
-            *order_assets(orders, mixture_automation()),
+            *tokens_assets(automation),
+            *order_assets(orders, automation),
             *train_assets(),
             *search_assets(),
             *evaluate_assets(),

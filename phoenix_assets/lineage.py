@@ -4,6 +4,7 @@ Identity is (asset, partition, data version); the storage version says where in 
 stand. Run id and times are execution, kept for people, and never part of an identity.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
@@ -29,6 +30,14 @@ class InputVersion(Config):
     partition: str = UNPARTITIONED
     data_version: str
     storage_version: int
+
+
+def by_table_version(inputs: Iterable[InputVersion]) -> dict[tuple[str, int], list[InputVersion]]:
+    """Return inputs by asset and storage version, so that each version of a table is opened once."""
+    found: dict[tuple[str, int], list[InputVersion]] = {}
+    for source in inputs:
+        found.setdefault((source.asset, source.storage_version), []).append(source)
+    return found
 
 
 class LicenceTerms(Config):

@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from phoenix_assets.errors import LineageError
-from phoenix_assets.lineage import UNPARTITIONED, InputVersion, LicenceTerms
+from phoenix_assets.lineage import UNPARTITIONED, InputVersion, LicenceTerms, by_table_version
 from phoenix_assets.mix.amounts import Batches
 from phoenix_assets.mix.assign import CANDIDATE, columns
 from phoenix_assets.mix.config import Mixture
@@ -36,7 +36,7 @@ def candidates(lake: Lake, inputs: Collection[InputVersion], recipe: Mixture) ->
     by_safety = any(part.exclude_safety for part in recipe.parts.values())
     with lake.scratch() as folder:
         path = Path(folder) / "candidates.parquet"
-        frames = [_metadata(lake, table, by_safety=by_safety) for table in _tables(inputs)]
+        frames = [_metadata(lake, table, by_safety=by_safety) for table in by_table_version(inputs).values()]
         pl.concat(frames).sink_parquet(path, row_group_size=BATCH)
         yield in_batches(path, recipe)
 
@@ -66,14 +66,6 @@ def licences(ledger: LineageLedger, inputs: Iterable[InputVersion]) -> pl.DataFr
         for _, term in sorted(terms.items())
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=LICENCES, orient="row")
-
-
-def _tables(inputs: Iterable[InputVersion]) -> list[list[InputVersion]]:
-    """Return the inputs by table version, so that each is opened once."""
-    found: dict[tuple[str, int], list[InputVersion]] = {}
-    for source in inputs:
-        found.setdefault((source.asset, source.storage_version), []).append(source)
-    return list(found.values())
 
 
 def _metadata(lake: Lake, sources: list[InputVersion], *, by_safety: bool) -> pl.LazyFrame:

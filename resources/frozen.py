@@ -17,7 +17,7 @@ from deltalake.exceptions import DeltaError
 
 from phoenix_assets.config import Config, load, load_folder
 from phoenix_assets.errors import ConfigError, LineageError, RecipeDrift, Withdrawn
-from phoenix_assets.lineage import UNPARTITIONED, InputVersion
+from phoenix_assets.lineage import UNPARTITIONED, InputVersion, by_table_version
 from phoenix_assets.mix.config import Mixture, load_mixture, recipe_digest
 from phoenix_assets.mix.diff import value_diff
 from resources.lake import Lake
@@ -150,7 +150,7 @@ def _made_from(ledger: LineageLedger, recipe: Mixture) -> tuple[InputVersion, ..
 
 def _gone(ledger: LineageLedger, inputs: Iterable[InputVersion]) -> Iterator[tuple[str, str]]:
     """Yield the asset partitions whose record or one of whose files is missing."""
-    for (asset, _), sources in _by_version(inputs).items():
+    for (asset, _), sources in by_table_version(inputs).items():
         try:
             shards = ledger.lake.shards(sources[0].model_copy(update={"partition": UNPARTITIONED}))
         except DeltaError:  # the table, or its log up to there, has been removed
@@ -161,13 +161,6 @@ def _gone(ledger: LineageLedger, inputs: Iterable[InputVersion]) -> Iterator[tup
         for source in sources:
             if named[source.partition] != whole[source.partition] or not _is_recorded(ledger, source):
                 yield asset, source.partition
-
-
-def _by_version(inputs: Iterable[InputVersion]) -> dict[tuple[str, int], list[InputVersion]]:
-    found: dict[tuple[str, int], list[InputVersion]] = {}
-    for source in inputs:
-        found.setdefault((source.asset, source.storage_version), []).append(source)
-    return found
 
 
 def _is_recorded(ledger: LineageLedger, source: InputVersion) -> bool:

@@ -7,20 +7,21 @@ from typing import Any
 
 import polars as pl
 
-from phoenix_assets.lineage import SideTable
 from phoenix_assets.order.belonging import BELONGING, belonging, of_rows
 from phoenix_assets.order.config import DataOrder
 from phoenix_assets.order.similarity import similarity_places
 from phoenix_assets.order.stream import Belonging, Corpus
 from phoenix_assets.tokens.trace import TraceIndex
 from resources.build import Build
+from resources.token_inputs import tagged_inputs, trace_index
 
 
 def order_corpus(build: Build, order: DataOrder) -> Corpus:
     """Return what the plan needs to know of the documents; adds what it reads to the build's inputs."""
-    record = build.ledger.record_of(build.input(f"tokens/{order.mixture}")).record
-    trace = TraceIndex(build.lake.files_folder(record.side_tables[SideTable.FILES]), "train")
-    (mixture,) = (source for source in record.inputs if source.asset == f"mix/{order.mixture}")
+    tokens = build.input(f"tokens/{order.mixture}")
+    trace = trace_index(build, tokens, "train")
+    made_from = build.ledger.record_of(tokens).record.inputs
+    (mixture,) = (source for source in made_from if source.asset == f"mix/{order.mixture}")
     build.inputs = (*build.inputs, mixture)
     recipe: Any = build.ledger.record_of(mixture).record.config["recipe"]
     similar = order.options.similar
@@ -40,8 +41,7 @@ def _belonging(build: Build, order: DataOrder, trace: TraceIndex) -> Belonging |
     if not asked:
         return None
     mixture = f"mix/{order.mixture}"
-    read = build.ledger.record_of(build.input(mixture)).record.inputs
-    tagged = [source for source in read if source.asset.endswith("/tagged")]
+    tagged = tagged_inputs(build, mixture)
     build.inputs = (*build.inputs, *tagged)
     documents = pl.concat(
         build.lake.read(source).select("doc_id", "source", "delivery", "locator", "meta") for source in tagged

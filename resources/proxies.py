@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from phoenix_assets.config import digest
-from phoenix_assets.lineage import InputVersion, SideTable
+from phoenix_assets.lineage import InputVersion
 from phoenix_assets.search.config import Search, proxy_job
 from phoenix_assets.search.losses import mean_losses
 from phoenix_assets.search.sampling import apportion
@@ -19,7 +19,8 @@ from phoenix_assets.tokens.trace import TraceIndex
 from phoenix_assets.train.config import load_sizes
 from phoenix_assets.versions import code_version
 from resources.build import Build
-from resources.training import TOKENIZER, TRAINER, follow, token_data
+from resources.token_inputs import TOKENIZER, trace_index
+from resources.training import TRAINER, follow, token_data
 from training_jobs.data_order import HEADER_FILE
 from training_jobs.indexed_tokens import IndexedTokens
 from training_jobs.job import GroupDro
@@ -30,7 +31,7 @@ DOMAINS_FILE = "domains.npy"
 
 def tokens_by_component(build: Build, tokens: InputVersion) -> dict[str, int]:
     """Return the training tokens of each component in a mixture's tokens, in name order."""
-    trace = _trace(build, tokens, "train")
+    trace = trace_index(build, tokens, "train")
     sums = np.bincount(trace.codes(), weights=trace.lengths(), minlength=trace.origins.height)
     counted = trace.origins.select("component", tokens=pl.Series(sums).cast(pl.Int64))
     return dict(counted.group_by("component").sum().sort("component").iter_rows())
@@ -52,11 +53,6 @@ def estimates_per_token(build: Build, mixture: str) -> dict[str, float]:
     return {part: value / counted[part] for part, value in estimated.iter_rows() if counted.get(part)}
 
 
-def _trace(build: Build, tokens: InputVersion, split: str) -> TraceIndex:
-    files = build.ledger.record_of(tokens).record.side_tables[SideTable.FILES]
-    return TraceIndex(build.lake.files_folder(files), split)
-
-
 class Proxies:
     """Trains the proxies of one search, each at most once: what has been trained is found by what it learned."""
 
@@ -66,7 +62,7 @@ class Proxies:
         self._context, self._build, self._home = context, build, home
         self._name, self._search = name, search
         self._tokens = build.input(f"tokens/{search.mixture}")
-        self._train = _trace(build, self._tokens, "train")
+        self._train = trace_index(build, self._tokens, "train")
 
     def of_mixture(self, weights: Mapping[str, float]) -> JobHandle:
         """Return the finished proxy of a mixture, given by its components' shares of the training tokens."""
@@ -156,7 +152,7 @@ class Proxies:
     def _validation(self) -> tuple[TraceIndex, Mixed, pl.DataFrame]:
         """The validation sequences of each component and language, as many as there are and are asked for."""
         proxy = self._search.proxy
-        length, trace = proxy.sequence_length, _trace(self._build, self._tokens, "validation")
+        length, trace = proxy.sequence_length, trace_index(self._build, self._tokens, "validation")
         kinds = trace.origins.select("component", "lang").unique().sort("component", "lang")
         number = trace.origins.join(
             kinds.with_row_index("kind"), on=["component", "lang"], nulls_equal=True, maintain_order="left"

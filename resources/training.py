@@ -9,11 +9,11 @@ import polars as pl
 from phoenix_assets.errors import JobError, LineageError
 from phoenix_assets.lineage import SideTable
 from resources.build import Build
+from resources.token_inputs import TOKENIZER
 from training_jobs.job import TokenData
 from training_jobs.launcher import JobHandle, JobStatus
 from training_jobs.messages import StepMetrics, metrics_by_step
 
-TOKENIZER = "models/tokenizer"
 TRAINER = ("training_jobs.nemo_causal_lm", "training_jobs.data_order")
 _POLL_SECONDS = 1.0
 

@@ -25,7 +25,6 @@ KNOWN_OF_OTHERS = {
     ("order", "phoenix_assets.tokens.indexed"),
     # An experiment states the order of its data; what a run saw is read from the trace index beside the tokens.
     ("train", "phoenix_assets.order.config"),
-    ("evaluate", "phoenix_assets.tokens.trace"),
     ("audit", "phoenix_assets.tokens.trace"),
     # A search starts from a mixture, and its proxies are training runs.
     ("search", "phoenix_assets.mix.config"),

@@ -17,6 +17,7 @@ from phoenix_assets.dedup.config import DedupConfig, Granularity
 from phoenix_assets.dedup.passages.config import Passage
 from phoenix_assets.errors import ConfigError
 from phoenix_assets.sources import load_sources
+from resources.build import Build
 from resources.conservation import conservation
 from resources.declare import declared, deliveries
 from resources.phoenix import Phoenix
@@ -66,15 +67,13 @@ def index_keys(group: str) -> list[str]:
     return [index_key(group, level) for level in (*Granularity, *Passage)]
 
 
-def index_assets() -> list[dg.AssetsDefinition]:
+def index_assets(dedup: DedupConfig) -> list[dg.AssetsDefinition]:
     """Return the decisions of every dedup group at every granularity."""
-    dedup = load_dedup()
     return [_index(group, granularity, dedup) for group in dedup.groups for granularity in Granularity]
 
 
-def dedup_assets(name: str) -> list[dg.AssetsDefinition]:
+def dedup_assets(name: str, dedup: DedupConfig) -> list[dg.AssetsDefinition]:
     """Return the deduplication assets of a source's chain."""
-    dedup = load_dedup()
     return [_signatures(name, dedup), _deduped(name, dedup.group_of(name))]
 
 
@@ -98,16 +97,24 @@ def _signatures(name: str, dedup: DedupConfig) -> dg.AssetsDefinition:
         from phoenix_assets.dedup.stages import SIGNATURES, signature_rows
 
         build = phoenix.start(context, config=config, same=[upstream, f"{name}/raw"])
-        received = date.fromisoformat(
-            str(build.read(f"{name}/raw").select("received").first().collect().item())
-        )
-        kernel = OnFrame(partial(signature_rows, received=received, config=dedup.prints))
-        outputs = phoenix.engine.map(shard_work(build, kernel), build.shards(upstream))
-        files = [file for output in outputs for file in output.documents]
-        stored = build.commit(SIGNATURES, files, counts={"rows_out": sum(file.rows for file in files)})
-        return materialized(stored)
+        kernel = OnFrame(partial(signature_rows, received=received(build, name), config=dedup.prints))
+        return made_of_shards(phoenix, build, upstream, kernel, SIGNATURES)
 
     return signatures
+
+
+def received(build: Build, source: str) -> date:
+    """Return the day on which the delivery that the build reads was received."""
+    return date.fromisoformat(str(build.read(f"{source}/raw").select("received").first().collect().item()))
+
+
+def made_of_shards(
+    phoenix: Phoenix, build: Build, upstream: str, kernel: OnFrame | OnFrameWith, schema: pl.Schema
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Make the prints of a delivery: what `kernel` returns of each shard of `upstream`; there are no drops."""
+    outputs = phoenix.engine.map(shard_work(build, kernel), build.shards(upstream))
+    files = [file for output in outputs for file in output.documents]
+    return materialized(build.commit(schema, files, counts={"rows_out": sum(file.rows for file in files)}))
 
 
 def _index(name: str, granularity: Granularity, dedup: DedupConfig) -> dg.AssetsDefinition:

@@ -3,9 +3,8 @@
 import dagster as dg
 import polars as pl
 
-from phoenix_assets.lineage import SideTable
-from phoenix_assets.tokens.trace import TraceIndex
 from resources.build import Build
+from resources.token_inputs import trace_index
 
 HELD_OUT = "held_out_documents_are_not_trained_on"
 
@@ -13,9 +12,8 @@ HELD_OUT = "held_out_documents_are_not_trained_on"
 def held_out_is_excluded(build: Build, mixture: str) -> dg.AssetCheckResult:
     """Return whether no held-out document, by id, stands in the token shards that the run read."""
     held_out = build.read(f"mix/{mixture}").filter(pl.col("split") == "heldout").select("doc_id").collect()
-    files = build.ledger.record_of(build.input(f"tokens/{mixture}")).record.side_tables[SideTable.FILES]
-    folder = build.lake.files_folder(files)
-    trained = pl.concat([TraceIndex(folder, split).doc_ids() for split in ("train", "validation")])
+    tokens = build.input(f"tokens/{mixture}")
+    trained = pl.concat([trace_index(build, tokens, split).doc_ids() for split in ("train", "validation")])
     both = held_out.filter(pl.col("doc_id").is_in(trained.implode()))
     return dg.AssetCheckResult(
         passed=both.is_empty() and not held_out.is_empty(),

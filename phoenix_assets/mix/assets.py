@@ -32,10 +32,11 @@ def mix_assets() -> list[dg.AssetsDefinition]:
 
 def mixture_automation() -> Mapping[str, Automation]:
     """Return when each mixture version, and what is made of it alone, is made without anybody asking."""
-    return {
-        version: Automation.ALWAYS if recipe.automatic else Automation.BY_NAME
-        for version, recipe in load_mixtures().items()
-    }
+    return {version: _automation(recipe) for version, recipe in load_mixtures().items()}
+
+
+def _automation(recipe: Mixture) -> Automation:
+    return Automation.ALWAYS if recipe.automatic else Automation.BY_NAME
 
 
 def _mix(version: str, recipe: Mixture) -> dg.AssetsDefinition:
@@ -51,7 +52,7 @@ def _mix(version: str, recipe: Mixture) -> dg.AssetsDefinition:
             ),
             config=config,
             deps=upstream,
-            automation=mixture_automation()[version],
+            automation=_automation(recipe),
             kinds=("deltalake", "polars"),
             conserves_rows=True,
             description=f"Mixture {version}: which documents, how often, in which split.",

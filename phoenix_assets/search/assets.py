@@ -23,7 +23,8 @@ from resources.declare import Automation, declared
 from resources.frozen import require_sound
 from resources.phoenix import Phoenix
 from resources.report import materialized
-from resources.training import TOKENIZER, TRAINER, require_made_from
+from resources.token_inputs import TOKENIZER
+from resources.training import TRAINER, require_made_from
 
 RECIPE_FILE = "mixture.yaml"
 
@@ -120,10 +121,7 @@ def _runs(name: str, search: Search) -> dg.AssetsDefinition:
         from phoenix_assets.search.losses import LOSSES
         from resources.proxies import Proxies
 
-        require_sound(phoenix.ledger, search.mixture)
-        build = phoenix.start(context, config=config, same=[weights, tokens, TOKENIZER])
-        require_made_from(build, weights, tokens)
-        phoenix.engine.release()
+        build = _training_build(context, phoenix, search, config, weights)
         proxies = Proxies(context, build, phoenix.path, name, search)
         found = [LOSSES.to_frame()]
         for sample, mixture in _mixtures(build, weights).items():
@@ -137,6 +135,22 @@ def _runs(name: str, search: Search) -> dg.AssetsDefinition:
         return materialized(stored, sample=rows.filter(sample=0).drop("sample", "job_key"))
 
     return runs
+
+
+def _training_build(
+    context: dg.AssetExecutionContext,
+    phoenix: Phoenix,
+    search: Search,
+    config: Mapping[str, Any],
+    weights: str,
+) -> Build:
+    """Start a build that trains proxies. Raises RecipeDrift, Withdrawn or LineageError when it must not."""
+    require_sound(phoenix.ledger, search.mixture)
+    tokens = f"tokens/{search.mixture}"
+    build = phoenix.start(context, config=config, same=[weights, tokens, TOKENIZER])
+    require_made_from(build, weights, tokens)
+    phoenix.engine.release()
+    return build
 
 
 def _mixtures(build: Build, weights: str) -> dict[int, dict[str, float]]:
@@ -230,10 +244,7 @@ def _reweighting(name: str, search: Search) -> dg.AssetsDefinition:
         from resources.proxies import Proxies
         from training_jobs.group_dro import read_domain_weights
 
-        require_sound(phoenix.ledger, search.mixture)
-        build = phoenix.start(context, config=config, same=[weights, tokens, TOKENIZER])
-        require_made_from(build, weights, tokens)
-        phoenix.engine.release()
+        build = _training_build(context, phoenix, search, config, weights)
         proxies = Proxies(context, build, phoenix.path, name, search)
         now = _mixtures(build, weights)[0]
         learned = proxies.of_reweighting(reference=proxies.of_mixture(now))

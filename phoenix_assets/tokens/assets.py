@@ -15,8 +15,8 @@ from resources.declare import Automation, declared
 from resources.lake import FILES, Shard
 from resources.phoenix import Phoenix
 from resources.report import materialized
+from resources.token_inputs import TOKENIZER, tagged_inputs
 
-TOKENIZER = "models/tokenizer"
 TOKENIZER_FILE = "tokenizer.json"
 SPLITS = ("train", "validation")
 SHARDS = pl.Schema({"split": pl.String, "shard": pl.Int32, "documents": pl.Int64, "tokens": pl.Int64})
@@ -240,12 +240,6 @@ def _wanted(build: Build, mixture: str, folder: Path) -> Iterator[tuple[Shard, P
         selection = folder / f"wanted-{number}.parquet"
         rows.write_parquet(selection)
         yield from ((shard, selection) for shard in build.lake.shards(source))
-
-
-def tagged_inputs(build: Build, mixture: str) -> list[InputVersion]:
-    """Return the tagged partitions that the mixture was made from, exactly as it read them."""
-    record = build.ledger.record_of(build.input(mixture)).record
-    return [source for source in record.inputs if source.asset.endswith("/tagged")]
 
 
 def _shards(documents: pl.DataFrame) -> pl.DataFrame:

@@ -19,7 +19,8 @@ from resources.declare import Automation, checkpoints, declared
 from resources.frozen import require_sound
 from resources.phoenix import Phoenix
 from resources.report import materialized
-from resources.training import TOKENIZER, TRAINER, follow, require_made_from, token_data
+from resources.token_inputs import TOKENIZER
+from resources.training import TRAINER, follow, require_made_from, token_data
 from training_jobs.checkpoints import checkpoint_dir, list_checkpoints, read_manifest, verify
 from training_jobs.data_order import job_plan
 from training_jobs.job import TrainingJob

@@ -5,14 +5,13 @@ are cut from what the decisions on paragraphs have left.
 """
 
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
-from phoenix_assets.dedup.assets import INDEX_KERNELS, ORIGIN, REBUILD, index_key, load_dedup
+from phoenix_assets.dedup.assets import INDEX_KERNELS, ORIGIN, REBUILD, index_key, made_of_shards, received
 from phoenix_assets.dedup.config import DedupConfig
 from phoenix_assets.dedup.passages.config import Passage
 from phoenix_assets.schema import StageOutput
@@ -39,15 +38,13 @@ _DECIDING = (
 )
 
 
-def passage_assets(name: str) -> list[dg.AssetsDefinition]:
+def passage_assets(name: str, dedup: DedupConfig) -> list[dg.AssetsDefinition]:
     """Return the assets of a source's chain that have to do with passages."""
-    dedup = load_dedup()
     return [*(_prints(name, passage, dedup) for passage in Passage), _trimmed(name, dedup)]
 
 
-def passage_index_assets() -> list[dg.AssetsDefinition]:
+def passage_index_assets(dedup: DedupConfig) -> list[dg.AssetsDefinition]:
     """Return the decisions of every dedup group on its paragraphs and sentences."""
-    dedup = load_dedup()
     return [_index(group, passage, dedup) for group in dedup.groups for passage in Passage]
 
 
@@ -73,15 +70,10 @@ def _prints(name: str, passage: Passage, dedup: DedupConfig) -> dg.AssetsDefinit
         from phoenix_assets.dedup.passages.trimming import PASSAGE_PRINTS, passage_rows
 
         build = phoenix.start(context, config=config, same=[upstream, f"{name}/raw", *before])
-        received = date.fromisoformat(
-            str(build.read(f"{name}/raw").select("received").first().collect().item())
-        )
-        rows = partial(passage_rows, passage=passage, received=received, rules=rules, quality=dedup.quality)
+        day = received(build, name)
+        rows = partial(passage_rows, passage=passage, received=day, rules=rules, quality=dedup.quality)
         kernel = _beside_decisions(rows, build, name, before) if before else OnFrame(rows)
-        outputs = phoenix.engine.map(shard_work(build, kernel), build.shards(upstream))
-        files = [file for output in outputs for file in output.documents]
-        stored = build.commit(PASSAGE_PRINTS, files, counts={"rows_out": sum(file.rows for file in files)})
-        return materialized(stored)
+        return made_of_shards(phoenix, build, upstream, kernel, PASSAGE_PRINTS)
 
     return prints
 
