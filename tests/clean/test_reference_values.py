@@ -28,7 +28,7 @@ def documents(tmp_path_factory):
     config = load_sample_config()
     chosen = tuple(one for one in config.deliveries if one.delivery in DELIVERIES)
     build_sample(home, config.model_copy(update={"deliveries": chosen}), small=False)
-    built = corpus.build(home, home, per_language=DOCUMENTS, shingle=5)
+    built = corpus.build(home, home, per_language=DOCUMENTS)
     longer = pl.concat(pl.read_parquet(path) for path in (built.documents, built.reference))
     pieces = [
         (text[start : start + CHARACTERS], lang)
