@@ -27,6 +27,7 @@ from phoenix_assets.config import digest
 from phoenix_assets.content_hash import ContentHash, content_hash, file_sha256
 from phoenix_assets.errors import LineageError, Overtaken
 from phoenix_assets.lineage import UNPARTITIONED, InputVersion, LineageRecord, StoredRecord
+from resources.delta_log import DeltaLog
 
 RECORD_KEY: Final = "phoenix.lineage"
 FILES: Final = pl.Schema({"path": pl.String, "bytes": pl.Int64, "sha256": pl.String, "stored_at": pl.String})
@@ -112,23 +113,17 @@ class Lake:
                 names.clear()  # a table holds no other: its partitions and files need no look
         return sorted(found)
 
+    def log(self, asset: str) -> DeltaLog:
+        """Return the log of an asset's table."""
+        return DeltaLog(self.table_dir(asset))
+
     def exists(self, asset: str) -> bool:
         """Return whether the asset has a table."""
-        return (self.table_dir(asset) / "_delta_log").is_dir()
+        return self.log(asset).exists()
 
     def version(self, asset: str) -> int:
         """Return the table's newest storage version, -1 when there is no table."""
-        # Opening the table would cost milliseconds.
-        commits = (self.table_dir(asset) / "_delta_log").glob("*.json")
-        return max((int(commit.stem) for commit in commits if commit.stem.isdigit()), default=-1)
-
-    def table_id(self, asset: str) -> str:
-        """Return the id that the table was created with, "" when there is no table."""
-        first = self.table_dir(asset) / "_delta_log" / f"{0:020d}.json"
-        if not first.is_file():
-            return ""
-        actions = (json.loads(line) for line in first.read_text("utf-8").splitlines())
-        return next((str(action["metaData"]["id"]) for action in actions if "metaData" in action), "")
+        return self.log(asset).version()
 
     def commit(
         self,
@@ -170,12 +165,10 @@ class Lake:
         metadata = {"phoenix.commit": commit_id}
         if record is not None:
             metadata[RECORD_KEY] = record.model_dump_json()
-        before = self._transact(path, actions, delta_schema, column, sorted(partitions), metadata, after)
-        newest = DeltaTable(path)
-        for entry in newest.history(newest.version() - before):  # others may have committed since
-            if entry.get("phoenix.commit") == commit_id:
-                return int(entry["version"])
-        raise LineageError(f"{asset}: commit {commit_id} is not in the table's log")
+        version = self._transact(path, actions, delta_schema, column, sorted(partitions), metadata, after)
+        if self.log(asset).commit_info(version).get("phoenix.commit") != commit_id:
+            raise LineageError(f"{asset}: commit {commit_id} is not version {version} of the table's log")
+        return version
 
     def _transact(
         self,
@@ -187,7 +180,7 @@ class Lake:
         metadata: dict[str, str],
         after: int | None,
     ) -> int:
-        """Commit, again from the newest version while others get in between; return the version before.
+        """Commit, again from the newest version while others get in between; return the version that it became.
 
         Delta Lake takes an overwrite for a read of the whole table, so that a commit to another partition is a conflict.
         """
@@ -214,19 +207,15 @@ class Lake:
                     raise
                 time.sleep(secrets.randbelow(_BACKOFF_MS * min(failed, 20)) / 1000)
             else:
-                return before
+                return before + 1  # without retries a commit is the next version or none
 
     def records(self, asset: str, after: int = -1) -> Iterator[StoredRecord]:
         """Yield the lineage records of commits with a storage version above `after`, oldest first."""
-        if not self.exists(asset):
-            return
-        table = DeltaTable(str(self.table_dir(asset)))
-        wanted = table.version() - after
-        history = table.history(wanted) if wanted > 0 else []
-        for entry in sorted(history, key=lambda item: int(item["version"])):
-            if RECORD_KEY in entry:
-                record = LineageRecord.model_validate_json(entry[RECORD_KEY])
-                yield StoredRecord(record=record, storage_version=int(entry["version"]))
+        for version in range(after + 1, self.version(asset) + 1):
+            body = self.log(asset).commit_info(version).get(RECORD_KEY)
+            if body is not None:
+                record = LineageRecord.model_validate_json(body)
+                yield StoredRecord(record=record, storage_version=version)
 
     def read(self, source: InputVersion) -> pl.LazyFrame:
         """Scan exactly the partition (or the whole table) and storage version that `source` names."""
@@ -259,8 +248,7 @@ class Lake:
 
     def partition_column(self, asset: str) -> str | None:
         """Return the column by which the asset's table is partitioned, if any."""
-        columns = DeltaTable(str(self.table_dir(asset))).metadata().partition_columns
-        return columns[0] if columns else None
+        return self.log(asset).partition_column()
 
     def store_files(self, asset: str, folder: Path) -> pl.DataFrame:
         """Move the files below `folder` into the asset's `_files/<digest>/`, names kept; return FILES rows."""

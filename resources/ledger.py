@@ -7,15 +7,19 @@ a commit and its indexing heals at the next read, and `rebuild` from nothing giv
 import contextlib
 import fcntl
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
 from phoenix_assets.errors import LineageError
-from phoenix_assets.lineage import UNPARTITIONED, InputVersion, StoredRecord
+from phoenix_assets.lineage import UNPARTITIONED, InputVersion, LineageRecord, StoredRecord
+from resources.delta_log import NO_TABLE, TableState
 from resources.lake import Lake
 
+_REMEMBERED: Final = 20_000  # records that an object keeps beside the newest ones: some 100 MB
 _SCHEMA = """
 create table if not exists records (
     record_id varchar primary key, asset varchar, partition varchar, data_version varchar,
@@ -33,15 +37,28 @@ create or replace view heads as
 """
 
 
+@dataclass(frozen=True)
+class _Heads:
+    """The newest record of each partition of one asset, when its table was in `state`."""
+
+    state: TableState
+    records: dict[str, StoredRecord]
+
+
+_NO_HEADS: Final = _Heads(NO_TABLE, {})
+
+
 class LineageLedger:
-    """An index over the lake's lineage records. Safe for several processes: each opens the file under a lock."""
+    """An index over the lake's lineage records. Safe for several processes: each opens the file under a lock.
+
+    What one object has read it reads again only where the lake has changed since.
+    """
 
     def __init__(self, lake: Lake, path: Path | None = None) -> None:
         self.lake = lake
         self.path = path or lake.home / "lineage.duckdb"
-        self._known: dict[
-            InputVersion, StoredRecord
-        ] = {}  # records never change: what was read is not read again
+        self._known: dict[InputVersion, StoredRecord] = {}  # records never change
+        self._heads: dict[str, _Heads] = {}
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -56,35 +73,34 @@ class LineageLedger:
     def refresh(self, assets: Iterable[str] | None = None) -> int:
         """Index the commits not seen yet of `assets` (default: of every table); return how many were new."""
         with self.connect() as connection:
-            return sum(self._index(connection, asset) for asset in (assets or self._assets(connection)))
+            return self._index(connection, assets)
 
     def rebuild(self) -> int:
         """Forget everything and index the whole lake again; return the number of records."""
         with self.connect() as connection:
             connection.execute("delete from records; delete from inputs; delete from tables")
+        self._heads.clear()
         return self.refresh()
 
-    def _assets(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
-        """Return every asset that has a table, or had one."""
-        known = [str(row[0]) for row in connection.execute("select asset from tables").fetchall()]
-        return sorted({*self.lake.assets(), *known})
+    def _index(self, connection: duckdb.DuckDBPyConnection, assets: Iterable[str] | None) -> int:
+        """Index what is new of `assets` (default: of all that have a table, or had one)."""
+        rows = connection.execute("select asset, table_id, storage_version from tables").fetchall()
+        indexed = {asset: TableState(table_id, version) for asset, table_id, version in rows}
+        names = sorted({*self.lake.assets(), *indexed}) if assets is None else assets
+        return sum(self._index_table(connection, name, indexed.get(name, NO_TABLE)) for name in names)
 
-    def _index(self, connection: duckdb.DuckDBPyConnection, asset: str) -> int:
-        row = connection.execute(
-            "select table_id, storage_version from tables where asset = ?", [asset]
-        ).fetchone()
-        known, last = (str(row[0]), int(row[1])) if row else ("", -1)
-        table_id, newest = self.lake.table_id(asset), self.lake.version(asset)
-        if (known, last) == (table_id, newest):
+    def _index_table(self, connection: duckdb.DuckDBPyConnection, asset: str, indexed: TableState) -> int:
+        state = self.lake.log(asset).state()
+        if state == indexed:
             return 0
         connection.execute("begin")
-        if known != table_id or newest < last:  # another table: what was indexed is not there any more
+        if not state.continues(indexed):
             _forget(connection, asset)
-            last = -1
-        new = list(self.lake.records(asset, after=last))
+            indexed = NO_TABLE
+        new = list(self.lake.records(asset, after=indexed.version))
         for stored in new:
             _insert(connection, stored)
-        connection.execute("insert or replace into tables values (?, ?, ?)", [asset, table_id, newest])
+        connection.execute("insert or replace into tables values (?, ?, ?)", [asset, *state])
         connection.execute("commit")
         return len(new)
 
@@ -92,35 +108,44 @@ class LineageLedger:
         """Return the newest record of each partition of `asset` ("" for an unpartitioned one)."""
         return self.all_heads([asset]).get(asset, {})
 
-    def all_heads(self, assets: Collection[str] | None = None) -> dict[str, dict[str, StoredRecord]]:
-        """Return the newest record of each partition of `assets` (default: of all), opening the ledger once."""
-        found: dict[str, dict[str, StoredRecord]] = {}
-        with self.connect() as connection:
-            for asset in self._assets(connection) if assets is None else assets:
-                self._index(connection, asset)
-            query = "select asset, partition, body, storage_version from heads"
-            if assets is None:
-                rows = connection.execute(query).fetchall()
-            else:
-                rows = connection.execute(f"{query} where list_contains(?, asset)", [list(assets)]).fetchall()
-        for asset, partition, body, storage_version in rows:
-            stored = StoredRecord(record=json.loads(body), storage_version=storage_version)
-            found.setdefault(asset, {})[partition] = self._remember(stored)
-        return found
+    def all_heads(self, assets: Iterable[str] | None = None) -> dict[str, dict[str, StoredRecord]]:
+        """Return the newest record of each partition of `assets` (default: of all), by asset."""
+        states = {
+            asset: self.lake.log(asset).state()
+            for asset in (self.lake.assets() if assets is None else assets)
+        }
+        behind = {asset: state for asset, state in states.items() if state != self._seen(asset).state}
+        if behind:
+            self._catch_up(behind)
+        return {asset: records for asset in states if (records := self._seen(asset).records)}
 
-    def _remember(self, stored: StoredRecord) -> StoredRecord:
-        self._known[stored.as_input()] = stored
-        return stored
+    def _seen(self, asset: str) -> _Heads:
+        return self._heads.get(asset, _NO_HEADS)
+
+    def _catch_up(self, behind: Mapping[str, TableState]) -> None:
+        """Read the heads that are newer than what is held, up to these states of their tables at least."""
+        held = {asset: self._seen(asset) for asset in behind}
+        held |= {
+            asset: _NO_HEADS for asset, state in behind.items() if not state.continues(held[asset].state)
+        }
+        with self.connect() as connection:
+            self._index(connection, behind)
+            newer = _heads_after(connection, {asset: one.state.version for asset, one in held.items()})
+        for asset, one in held.items():
+            # A new dictionary: somebody may hold the one before.
+            self._heads[asset] = _Heads(behind[asset], {**one.records, **newer.get(asset, {})})
 
     def head(self, asset: str, partition: str = UNPARTITIONED) -> StoredRecord | None:
         """Return the newest record of one partition, None when it was never materialised."""
+        if asset in self._heads:
+            return self.heads(asset).get(partition)
         with self.connect() as connection:
-            self._index(connection, asset)
+            self._index(connection, [asset])
             row = connection.execute(
                 "select body, storage_version from heads where asset = ? and partition = ?",
                 [asset, partition],
             ).fetchone()
-        return None if row is None else StoredRecord(record=json.loads(row[0]), storage_version=row[1])
+        return None if row is None else _stored(*row)
 
     def record_of(self, source: InputVersion) -> StoredRecord:
         """Return the record that an input reference points at. Raises LineageError when the lake has none."""
@@ -129,13 +154,20 @@ class LineageLedger:
     def records_of(self, sources: Iterable[InputVersion]) -> list[StoredRecord]:
         """Return the record behind each input reference. Raises LineageError when the lake lacks one."""
         wanted = list(sources)
-        missing = [source for source in wanted if source not in self._known]
+        found = {source: stored for source in wanted if (stored := self._recall(source)) is not None}
+        missing = [source for source in wanted if source not in found]
         if missing:
             with self.connect() as connection:
-                for asset in {source.asset for source in missing}:
-                    self._index(connection, asset)
-                self._known.update((source, _record_behind(connection, source)) for source in missing)
-        return [self._known[source] for source in wanted]
+                self._index(connection, {source.asset for source in missing})
+                found.update((source, _record_behind(connection, source)) for source in missing)
+        if len(self._known) + len(missing) > _REMEMBERED:
+            self._known.clear()
+        self._known.update((source, found[source]) for source in missing)
+        return [found[source] for source in wanted]
+
+    def _recall(self, source: InputVersion) -> StoredRecord | None:
+        head = self._seen(source.asset).records.get(source.partition)
+        return head if head is not None and head.as_input() == source else self._known.get(source)
 
     def resolve(self, asset: str, partition: str = UNPARTITIONED) -> InputVersion:
         """Return the exact current version of one partition. Raises LineageError when it was never materialised."""
@@ -157,7 +189,28 @@ def _record_behind(connection: duckdb.DuckDBPyConnection, source: InputVersion) 
             f"{source.asset}[{source.partition}]: the lake has no record of data version {source.data_version} at "
             f"storage version {source.storage_version}; its table was replaced or removed"
         )
-    return StoredRecord(record=json.loads(row[0]), storage_version=int(row[1]))
+    return _stored(*row)
+
+
+def _heads_after(
+    connection: duckdb.DuckDBPyConnection, since: Mapping[str, int]
+) -> dict[str, dict[str, StoredRecord]]:
+    """Return the newest record of each partition that was written after its asset's storage version in `since`."""
+    rows = connection.execute(
+        "select asset, partition, body, records.storage_version from records "
+        "join (select unnest(?::varchar[]) as asset, unnest(?::bigint[]) as after) using (asset) "
+        "where records.storage_version > after "
+        "qualify row_number() over (partition by asset, partition order by records.storage_version desc) = 1",
+        [list(since), list(since.values())],
+    ).fetchall()
+    found: dict[str, dict[str, StoredRecord]] = {}
+    for asset, partition, body, storage_version in rows:
+        found.setdefault(asset, {})[partition] = _stored(body, storage_version)
+    return found
+
+
+def _stored(body: str, storage_version: int) -> StoredRecord:
+    return StoredRecord(record=LineageRecord.model_validate_json(body), storage_version=storage_version)
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, asset: str) -> None:
@@ -179,9 +232,10 @@ def _insert(connection: duckdb.DuckDBPyConnection, stored: StoredRecord) -> None
             record.run_id, record.started, record.finished, record.model_dump_json(),
         ],
     )  # fmt: skip
-    for position, source in enumerate(record.inputs):
-        connection.execute(
-            "insert into inputs values (?, ?, ?, ?, ?, ?)",
-            [record.record_id, position, source.asset, source.partition, source.data_version,
-             source.storage_version],
-        )  # fmt: skip
+    inputs = record.inputs
+    connection.execute(
+        "insert into inputs select ?, unnest(range(?)), unnest(?::varchar[]), unnest(?::varchar[]), "
+        "unnest(?::varchar[]), unnest(?::bigint[])",
+        [record.record_id, len(inputs), [one.asset for one in inputs], [one.partition for one in inputs],
+         [one.data_version for one in inputs], [one.storage_version for one in inputs]],
+    )  # fmt: skip

@@ -1,6 +1,7 @@
 """The one resource assets need: the lake, the lineage ledger and the engine of this `$PHOENIX_HOME`."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def ledger(self) -> LineageLedger:
-        """The lineage index over the tables."""
-        return LineageLedger(self.lake)
+        """The lineage index over the tables: one object for all runs in this process."""
+        return _ledger(self.path)
 
     @property
     def engine(self) -> Engine:
@@ -65,13 +66,12 @@ class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
         own = context.asset_key.to_user_string()
         table_version = ledger.lake.version(own)
         partition = context.partition_key if context.has_partition_key else UNPARTITIONED
-        one, every = list(same), list(all_of)
-        heads = ledger.all_heads([*one, *every])
         resolved = list(inputs)
-        for asset in one:
-            found = heads.get(asset, {})
-            place = UNPARTITIONED if UNPARTITIONED in found else partition
-            resolved.append(found[place].as_input() if place in found else ledger.resolve(asset, place))
+        for asset in same:
+            found = ledger.head(asset, partition) or ledger.head(asset)
+            resolved.append(found.as_input() if found else ledger.resolve(asset, partition))
+        every = list(all_of)
+        heads = ledger.all_heads(every)
         for asset in every:
             resolved += [stored.as_input() for _, stored in sorted(heads.get(asset, {}).items())]
         return Build(
@@ -86,3 +86,8 @@ class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
             partitioned_by=partitioned_by or (PARTITION_COLUMN if partition else None),
             table_version=table_version,
         )
+
+
+@cache
+def _ledger(home: Path) -> LineageLedger:
+    return LineageLedger(Lake(home))
