@@ -2,13 +2,14 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+LISTEN ?= 127.0.0.1
 PORT ?= 3000
 export PHOENIX_HOME ?= $(CURDIR)/.phoenix
 export DAGSTER_HOME = $(PHOENIX_HOME)/dagster
 # KenLM is compiled; its trainer needs Boost. The browser is for the tests of the UI.
 SYSTEM_PACKAGES := g++ cmake libboost-program-options-dev libboost-system-dev libboost-thread-dev \
 	libboost-test-dev zlib1g-dev libbz2-dev liblzma-dev
-TEST_PACKAGES := chromium fonts-noto-cjk
+TEST_PACKAGES := chromium fonts-noto-cjk postgresql
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo ui test test-fast lint format bench lock clean
@@ -37,13 +38,11 @@ demo: setup  ## Land the sample corpus and make everything: tokens, a trained mo
 	$(BIN)/phoenix sample
 	$(BIN)/phoenix materialize
 
-ui: setup  ## Start the web server and the daemon on loopback
-	$(BIN)/phoenix instance
-	@echo "Phoenix: http://127.0.0.1:$(PORT)"
-	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+ui: setup  ## Start the web server and the daemon, on loopback unless LISTEN= says otherwise
+	$(BIN)/phoenix ui --host $(LISTEN) --port $(PORT)
 
 test: setup test-packages  ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup  ## Run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not browser"

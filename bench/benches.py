@@ -30,6 +30,8 @@ KENLM_BINDING: Final = "kenlm.Model.score"
 ORDERED_DOCUMENTS: Final = 21_000_000  # about ten million sequences of 2,048 tokens
 TRACED_DOCUMENTS: Final = 100_000_000
 MIXED_DOCUMENTS: Final = 10_000_000
+LEDGER_ROWS: Final = 100_000_000
+AUDITED_DELIVERIES: Final = 100
 ALIKE: Final = 0.005  # two samples' shares of the tokens
 QUICK_DOCUMENTS: Final = 1_000_000
 BARE_TOKENIZERS: Final = "bare tokenizers, nothing written"
@@ -193,9 +195,9 @@ def warc_to_text(setting: Setting) -> Outcome:
 
 
 def order_plan(setting: Setting) -> Outcome:
-    """Compare the data-order plan of ten million sequences with Megatron's indices of as many."""
+    """Compare the data-order plan of ten million sequences with Megatron's indices of as many; measure one with options."""
     documents = QUICK_DOCUMENTS if setting.runs == 1 else ORDERED_DOCUMENTS
-    params = {"documents": documents, "sequence_length": 2048, "global_batch": 2048, "seed": 1}
+    params = {"documents": documents, "sequence_length": 2048, "global_batch": 2048, "seed": 1, "options": {}}
     contestants = [our_program("order_plan"), peer_program(setting, "megatron-core", "megatron_order")]
     ours, theirs = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
     if ours.report != theirs.report:
@@ -205,7 +207,15 @@ def order_plan(setting: Setting) -> Outcome:
         rate("order_plan", subject, name, "sequences", ours, theirs),
         memory("order_plan", subject, name, ours, theirs),
     ]
-    return Outcome(results, [f"{subject}: {ours.wall_s:.1f} s, {name} {theirs.wall_s:.1f} s"])
+    options = {"whole": {"components": ["books"]}, "concentrate": {"components": ["small"]}}
+    (asked,) = measure(
+        contestants[:1], params | {"options": options}, runs=setting.runs, timeout_s=setting.timeout_s
+    )
+    remarks = [
+        f"{subject}: {ours.wall_s:.1f} s, {name} {theirs.wall_s:.1f} s",
+        f"with books whole and a small set concentrated: {asked.wall_s:.1f} s, {asked.peak_rss_mb:,.0f} MB",
+    ]
+    return Outcome(results, remarks)
 
 
 def trace(setting: Setting) -> Outcome:
@@ -259,11 +269,7 @@ def tokenize(setting: Setting) -> Outcome:
     ]
     results = []
     for lang in setting.languages:
-        params = _params(setting, lang) | {
-            "tokenizer": str(path),
-            "eod": eod,
-            "peers_packages": str(next(setting.peers_python.parents[1].glob("lib/python*/site-packages"))),
-        }
+        params = _params(setting, lang) | {"tokenizer": str(path), "eod": eod}
         ours, *others = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
         for contestant, theirs in zip(contestants[1:], others, strict=True):
             if theirs.report["tokens"] != ours.report["tokens"]:
@@ -272,6 +278,35 @@ def tokenize(setting: Setting) -> Outcome:
                 )
             results.append(rate("tokenize", f"token shards, {lang}", contestant.name, "tokens", ours, theirs))
     return Outcome(results, [])
+
+
+def audit_queries(setting: Setting) -> Outcome:
+    """Compare the audit of a document among a hundred million ledger rows with DuckDB's scan; and time all queries."""
+    from bench.ledger_lake import ledger_lake
+
+    rows = QUICK_DOCUMENTS if setting.runs == 1 else LEDGER_ROWS
+    home = setting.folder / f"ledgers-{rows}"
+    ledger_lake(home, rows, AUDITED_DELIVERIES)
+    params = {"home": str(home)}
+    contestants = [
+        our_program("audit_document"),
+        replace(our_program("ledger_scan"), name="DuckDB, all ledgers"),
+    ]
+    ours, scan = measure(contestants, params, runs=setting.runs, timeout_s=setting.timeout_s)
+    if ours.report != scan.report:
+        raise MeasurementError(f"audit_queries: ours finds {ours.report}, the scan {scan.report}")
+    queries = run_once(our_program("audit_queries"), params, timeout_s=setting.timeout_s)
+    subject = f"a document among {rows:,} ledger rows"
+    times = ", ".join(
+        f"{name} {cpu:.2f}/{wall:.2f}" for name, (cpu, wall) in queries["report"]["seconds"].items()
+    )
+    return Outcome(
+        [throughput("audit_queries", subject, contestants[1].name, ours, scan)],
+        [
+            f"{subject}: {ours.cpu_s / ours.documents:.3f} CPU s",
+            f"audits of {rows:,} ledger rows by a new process, CPU/wall s: {times}",
+        ],
+    )
 
 
 BENCHES: Final[Mapping[str, Bench]] = {
@@ -284,6 +319,7 @@ BENCHES: Final[Mapping[str, Bench]] = {
     "order_plan": order_plan,
     "trace": trace,
     "mix": mix,
+    "audit_queries": audit_queries,
 }
 
 

@@ -1,12 +1,13 @@
 """Run one benchmark program once, in this process, and write what it took as JSON.
 
-Started by `bench.harness` as `python -m bench.program MODULE REQUEST RESPONSE` under the interpreter of the
+Started by `bench.harness` as `python -m bench.program MODULE REQUEST RESPONSE LIMIT` under the interpreter of the
 product or of the peers; it uses nothing but the standard library, so that it runs in both.
 """
 
 import gc
 import importlib
 import json
+import math
 import os
 import resource
 import sys
@@ -66,8 +67,12 @@ def execute(program: Program, params: dict[str, Any], least_cpu_s: float = LEAST
     }
 
 
-def main(module: str, request: str, response: str) -> None:
-    """Execute the program `module` with the parameters in the file `request`; write the file `response`."""
+def main(module: str, request: str, response: str, limit_s: str) -> None:
+    """Execute the program `module` with the parameters in the file `request`; write the file `response`.
+
+    It is ended when it needs more than `limit_s` of CPU time.
+    """
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(float(limit_s)), resource.RLIM_INFINITY))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     params = json.loads(Path(request).read_text("utf-8"))

@@ -6,6 +6,7 @@ of files and of workers, and lets shards be hashed apart and added.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,9 +40,13 @@ def content_hash(frame: pl.DataFrame) -> ContentHash:
     """Hash the rows of `frame` (any schema; column names and order count, row order does not)."""
     if frame.height == 0:
         return ContentHash()
+    return ContentHash(frame.height, sum(row_hashes(frame)) % _MODULUS)
+
+
+def row_hashes(frame: pl.DataFrame) -> Iterator[int]:
+    """Yield the 128-bit hash of each row, in order."""
     seed = xxhash.xxh64_intdigest("\x1f".join(frame.columns).encode())
-    total = sum(xxhash.xxh3_128_intdigest(row, seed=seed) for row in _row_bytes(frame))
-    return ContentHash(frame.height, total % _MODULUS)
+    return (xxhash.xxh3_128_intdigest(row, seed=seed) for row in _row_bytes(frame))
 
 
 def _row_bytes(frame: pl.DataFrame) -> pl.Series:

@@ -58,11 +58,13 @@ def histograms(panels: Mapping[str, Histogram], thresholds: Mapping[str, float],
 
     columns = 3
     rows = -(-max(1, len(panels)) // columns)
-    figure = Figure(figsize=(_WIDTH * 1.25, 1.9 * rows), dpi=_DPI, layout="constrained")
+    height = 1.9 * rows
+    figure = Figure(figsize=(_WIDTH * 1.25, height), dpi=_DPI)
+    # Margins in inches: to fit them to the labels would take as long as to draw them.
+    figure.subplots_adjust(left=0.05, right=0.99, bottom=0.25 / height, top=1 - 0.5 / height, hspace=0.45)
     figure.suptitle(title, fontsize=10)
-    for axes, (name, panel) in zip(
-        figure.subplots(rows, columns, squeeze=False).flat, panels.items(), strict=False
-    ):
+    for place, (name, panel) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(rows, columns, place)
         axes.stairs(panel.counts, panel.edges, fill=True, color=_BLUE)
         axes.set_title(name, fontsize=7)
         axes.tick_params(labelsize=6)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from phoenix_assets.config import Config
 
@@ -50,8 +50,18 @@ class LicenceTerms(Config):
     allows: tuple[str, ...] = ()
 
 
+class Execution(Config):
+    """Where the code and the configuration of a record are found again."""
+
+    commit: str = ""  # of the checkout that the code ran from; "" where there was none
+    changed: bool = False  # the code was not just that commit's
+    configuration: str = ""  # digest of the files that the lake keeps
+
+
 class LineageRecord(Config):
     """What one materialisation of one asset partition read, ran and wrote."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)  # earlier code reads what later code recorded
 
     record_id: str
     asset: str
@@ -67,6 +77,7 @@ class LineageRecord(Config):
     reasons: dict[str, int] = Field(default_factory=dict)  # drop reason → documents
     side_tables: dict[SideTable, InputVersion] = Field(default_factory=dict)  # committed just before the data
     run_id: str
+    execution: Execution = Execution()
     started: str  # ISO 8601, UTC
     finished: str
 

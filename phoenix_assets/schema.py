@@ -84,6 +84,8 @@ class RejectReason(StrEnum):
     WRONG_CHECKSUM = "wrong_checksum"
     PATH_ESCAPES = "path_escapes"
     EMPTY_DELIVERY = "empty_delivery"
+    NAME_TAKEN = "name_taken"
+    UNREADABLE = "unreadable"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
     BOMB = "bomb"
@@ -98,6 +100,7 @@ class RejectReason(StrEnum):
     VENDORED = "vendored"
     GENERATED = "generated"
     MINIFIED = "minified"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True)

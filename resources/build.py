@@ -22,6 +22,7 @@ from phoenix_assets.content_hash import ContentHash
 from phoenix_assets.errors import LineageError, Overtaken
 from phoenix_assets.lineage import InputVersion, LicenceTerms, LineageRecord, SideTable, StoredRecord
 from phoenix_assets.schema import LEDGER, QUARANTINE
+from resources.execution import recorded_execution
 from resources.lake import Lake, Shard, StagedFile, stage
 from resources.ledger import LineageLedger
 
@@ -207,6 +208,7 @@ class Build:
             reasons=dict(reasons or {}),
             side_tables=dict(side_tables or {}),
             run_id=self.run_id,
+            execution=recorded_execution(self.lake),
             started=self.started,
             finished=_now(),
         )

@@ -10,6 +10,12 @@ from phoenix_assets.versions import code_version
 
 CONSERVATION = "rows_are_conserved"
 AUTOMATION_TAG = "phoenix/automation"
+# What a room's assets need most, of which the instance allows so much at once (`config/pools.yaml`).
+_POOLS = {
+    **dict.fromkeys(("ingest", "clean", "dedup", "tag", "tokens"), "cpu"),
+    **dict.fromkeys(("mix", "order"), "memory"),
+    "evaluate": "evaluation",
+}
 
 
 class Automation(StrEnum):
@@ -19,6 +25,10 @@ class Automation(StrEnum):
     WHEN_MISSING = "when_missing"  # models: they stay as they are until a person asks for their successor
     ON_REQUEST = "on_request"  # training; raw data, which the landing sensor asks for
     BY_NAME = "by_name"  # mixtures that nothing needs at present: not even when everything is asked for
+
+    def asked(self) -> "Automation":
+        """Return when that is made which is of such an asset, and which only a person asks for."""
+        return self if self is Automation.BY_NAME else Automation.ON_REQUEST
 
 
 def deliveries(source: str) -> dg.DynamicPartitionsDefinition:
@@ -31,13 +41,19 @@ def checkpoints(experiment: str) -> dg.DynamicPartitionsDefinition:
     return dg.DynamicPartitionsDefinition(name=f"{experiment}_checkpoints")
 
 
+def one_partition(asset: str, partition: str) -> dg.AssetDep:
+    """Return the dependency of an unpartitioned asset on one partition of `asset`."""
+    mapping = dg.SpecificPartitionsPartitionMapping([partition])
+    return dg.AssetDep(dg.AssetKey(asset.split("/")), partition_mapping=mapping)
+
+
 def declared(
     key: str,
     *,
     room: str,
     kernels: tuple[str, ...],
     config: Mapping[str, Any],
-    deps: Iterable[str] = (),
+    deps: Iterable[str | dg.AssetDep] = (),
     partitions: dg.PartitionsDefinition[str] | None = None,
     automation: Automation = Automation.ALWAYS,
     kinds: Iterable[str] = ("deltalake",),
@@ -47,7 +63,7 @@ def declared(
 ) -> dict[str, Any]:
     """Return the keyword arguments of `dg.asset` for the asset `key` (a path such as `cc/filtered`)."""
     asset_key = dg.AssetKey(key.split("/"))
-    upstream = [dg.AssetKey(dep.split("/")) for dep in deps]
+    upstream = [dep if isinstance(dep, dg.AssetDep) else dg.AssetKey(dep.split("/")) for dep in deps]
     checks = [dg.AssetCheckSpec(CONSERVATION, asset=asset_key, blocking=True)] if conserves_rows else []
     return {
         "key": asset_key,
@@ -60,7 +76,7 @@ def declared(
         "tags": {"room": room, AUTOMATION_TAG: automation.value},
         "check_specs": checks,
         "description": description,
-        "pool": pool,
+        "pool": pool or (None if automation is Automation.ON_REQUEST else _POOLS.get(room)),
     }
 
 

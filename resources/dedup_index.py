@@ -108,8 +108,8 @@ def _decide(work: _Work, earlier: StoredRecord | None, warn: Callable[[str], obj
         return Decided(_updated(work, Stored(work.empty()), _NO_FILES, None))
     work.build.inputs = (*work.build.inputs, earlier.as_input())
     try:
-        rows = _file_rows(work.build.lake, earlier)
-        stored = store.load(_paths(work.build.lake, work.build.asset, rows), work.empty)
+        rows = index_files(work.build.lake, earlier)
+        stored = store.load(index_paths(work.build.lake, work.build.asset, rows), work.empty)
         return Decided(_updated(work, stored, rows, earlier))
     except DamagedIndex as damage:
         warn(f"{work.build.asset}: {damage}; the index is made again from the decisions of before")
@@ -126,7 +126,7 @@ def _updated(work: _Work, stored: Stored, rows: pl.DataFrame, earlier: StoredRec
     if build.lake.version(build.asset) != build.table_version:
         raise Overtaken(f"{build.asset}: there is a newer version than the one that was read: begin again")
     staged = _stage_decisions(work, stored, done.affected)
-    names = store.save(stored, _paths(build.lake, build.asset, rows))
+    names = store.save(stored, index_paths(build.lake, build.asset, rows))
     return _commit(work, stored, staged, done, rows.filter(pl.col("path").is_in(sorted(names))), earlier)
 
 
@@ -157,7 +157,7 @@ def _contents(lake: Lake, stored: StoredRecord) -> dict[tuple[str, str], Content
     return contents
 
 
-def _file_rows(lake: Lake, stored: StoredRecord) -> pl.DataFrame:
+def index_files(lake: Lake, stored: StoredRecord) -> pl.DataFrame:
     """Return the FILES rows of an index. Raises DamagedIndex."""
     table = stored.record.side_tables[SideTable.FILES]
     try:
@@ -168,7 +168,7 @@ def _file_rows(lake: Lake, stored: StoredRecord) -> pl.DataFrame:
         ) from error
 
 
-def _paths(lake: Lake, asset: str, rows: pl.DataFrame) -> dict[str, Path]:
+def index_paths(lake: Lake, asset: str, rows: pl.DataFrame) -> dict[str, Path]:
     """Return where the files of an index are, by name."""
     folder = lake.table_dir(f"{SideTable.FILES.value}/{asset}")
     return {name: folder / place for name, place in rows.select("path", "stored_at").iter_rows()}
@@ -229,7 +229,7 @@ def _contents_of(build: Build, index: InputVersion) -> dict[tuple[str, str], Con
     """Return the content of the decisions on each delivery at the granularity before."""
     stored = build.ledger.record_of(index)
     try:
-        return store.contents(_paths(build.lake, index.asset, _file_rows(build.lake, stored)))
+        return store.contents(index_paths(build.lake, index.asset, index_files(build.lake, stored)))
     except DamagedIndex:  # it is made again with its next version
         return _contents(build.lake, stored)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 
 class TableState(NamedTuple):
@@ -52,6 +53,23 @@ class DeltaLog:
     def commit_info(self, version: int) -> dict[str, Any]:
         """Return what one commit says of itself, our own metadata included."""
         return next((one["commitInfo"] for one in self._actions(version) if "commitInfo" in one), {})
+
+    def added(self, version: int) -> list[str]:
+        """Return the files that one commit added, relative to the table, sorted."""
+        return sorted(unquote(one["add"]["path"]) for one in self._actions(version) if "add" in one)
+
+    def ever_added(self) -> set[str]:
+        """Return every file that was ever part of the table."""
+        return {path for version in range(self.version() + 1) for path in self.added(version)}
+
+    def removed_since(self, timestamp: int) -> set[str]:
+        """Return the files that commits since `timestamp` (milliseconds) took out of the table."""
+        gone: set[str] = set()
+        for version in range(self.version(), 0, -1):
+            if int(self.commit_info(version).get("timestamp", 0)) < timestamp:
+                break
+            gone |= {unquote(one["remove"]["path"]) for one in self._actions(version) if "remove" in one}
+        return gone
 
     def _created(self) -> dict[str, Any]:
         """Return the metadata that the table was created with, {} when there is no table."""

@@ -10,7 +10,7 @@ import polars as pl
 from phoenix_assets.dedup.config import DedupConfig
 from phoenix_assets.dedup.passages.config import Passage
 from phoenix_assets.dedup.passages.cutting import compared_passages
-from phoenix_assets.dedup.passages.split import excerpts
+from phoenix_assets.dedup.passages.joining import excerpts
 from phoenix_assets.dedup.passages.trimming import PASSAGE_DECISION, trim
 from phoenix_assets.lineage import StoredRecord
 from resources.lake import Lake

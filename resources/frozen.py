@@ -20,6 +20,7 @@ from phoenix_assets.errors import ConfigError, LineageError, RecipeDrift, Withdr
 from phoenix_assets.lineage import UNPARTITIONED, InputVersion, by_table_version
 from phoenix_assets.mix.config import Mixture, load_mixture, recipe_digest
 from phoenix_assets.mix.diff import value_diff
+from resources.erasures import holding_erased
 from resources.lake import Lake
 from resources.ledger import LineageLedger
 
@@ -49,10 +50,14 @@ class Frozen(Config):
 
     def require_data(self, ledger: LineageLedger) -> None:
         """Raise Withdrawn naming the pinned partitions whose record or files are not there any more."""
-        gone = list(_gone(ledger, self.inputs))
+        why = holding_erased(ledger, self.inputs)
+        gone = sorted({*why, *_gone(ledger, self.inputs)})
         if not gone:
             return
-        named = ", ".join(f"{asset}[{partition}]" for asset, partition in gone[:_NAMED_IN_MESSAGE])
+        named = ", ".join(
+            f"{asset}[{partition}]" + (f" (erased {said})" if (said := why.get((asset, partition))) else "")
+            for asset, partition in gone[:_NAMED_IN_MESSAGE]
+        )
         more = f" and {len(gone) - _NAMED_IN_MESSAGE} more" if len(gone) > _NAMED_IN_MESSAGE else ""
         raise Withdrawn(
             f"mixture {self.mixture} is withdrawn: it was frozen with {named}{more}, whose data has been erased or"

@@ -25,13 +25,14 @@ from deltalake.transaction import AddAction
 
 from phoenix_assets.config import digest
 from phoenix_assets.content_hash import ContentHash, content_hash, file_sha256
-from phoenix_assets.errors import LineageError, Overtaken
+from phoenix_assets.errors import LineageError, Overtaken, StorageError
 from phoenix_assets.lineage import UNPARTITIONED, InputVersion, LineageRecord, StoredRecord
 from resources.delta_log import DeltaLog
 
 RECORD_KEY: Final = "phoenix.lineage"
 FILES: Final = pl.Schema({"path": pl.String, "bytes": pl.Int64, "sha256": pl.String, "stored_at": pl.String})
 _COMMIT_ATTEMPTS: Final = 100
+_ROW_GROUP: Final = 16_384  # rows
 _BACKOFF_MS: Final = 10  # at most, after the first conflict; 20 times as much after many
 _TABLE_PROPERTIES: Final = {
     "delta.enableExpiredLogCleanup": "false"
@@ -69,15 +70,26 @@ class Shard:
 
 
 def stage(table_dir: Path, frame: pl.DataFrame, *, column: str | None, partition: str) -> StagedFile:
-    """Write `frame` as one zstd Parquet file of a partition; callable in any worker process."""
+    """Write `frame` as one zstd Parquet file of a partition; callable in any worker process.
+
+    Of rows in the order of a column, a look-up by that column reads one small row group.
+    """
     body = frame.drop(column) if column and column in frame.columns else frame
     content = content_hash(body)
     folder = f"{column}={partition}" if column else "data"
     relative = f"{folder}/part-{content.data_version}-{uuid.uuid4().hex[:8]}.parquet"
     path = table_dir / relative
     path.parent.mkdir(parents=True, exist_ok=True)
-    body.write_parquet(path, compression="zstd", statistics=True)
+    try:
+        body.write_parquet(path, compression="zstd", statistics=True, row_group_size=_ROW_GROUP)
+    except (OSError, pl.exceptions.ComputeError) as error:  # no room, most likely
+        path.unlink(missing_ok=True)
+        raise _unwritten(path, error) from error
     return StagedFile(relative, frame.height, path.stat().st_size, content, partition if column else "")
+
+
+def _unwritten(path: Path, error: Exception) -> StorageError:
+    return StorageError(f"{path} cannot be written: {error}; make room, for instance with `phoenix gc`")
 
 
 def _create(path: str, schema: Schema, partition_by: list[str]) -> None:
@@ -104,14 +116,19 @@ class Lake:
         """Return the folder of an asset's table."""
         return self.root / asset
 
-    def assets(self) -> list[str]:
-        """Return the asset path of every table in the lake, sorted."""
+    def assets(self, under: str = "") -> list[str]:
+        """Return the asset path of every table in the lake, or of those whose path begins with `under`/, sorted."""
         found: list[str] = []
-        for folder, names, _ in os.walk(self.root):
+        for folder, names, _ in os.walk(self.root / under):
             if "_delta_log" in names:
                 found.append(str(Path(folder).relative_to(self.root)))
                 names.clear()  # a table holds no other: its partitions and files need no look
         return sorted(found)
+
+    def assets_called(self, name: str) -> list[str]:
+        """Return the asset paths `<source>/<name>` that have a table, sorted."""
+        logs = self.root.glob(f"*/{name}/_delta_log")
+        return sorted(f"{log.parent.parent.name}/{name}" for log in logs)
 
     def log(self, asset: str) -> DeltaLog:
         """Return the log of an asset's table."""
@@ -206,6 +223,8 @@ class Lake:
                 if failed == _COMMIT_ATTEMPTS:
                     raise
                 time.sleep(secrets.randbelow(_BACKOFF_MS * min(failed, 20)) / 1000)
+            except OSError as error:  # no room, most likely
+                raise _unwritten(Path(path), error) from error
             else:
                 return before + 1  # without retries a commit is the next version or none
 
@@ -225,6 +244,19 @@ class Lake:
         if column is None or source.partition == UNPARTITIONED:
             return frame
         return frame.filter(pl.col(column) == source.partition)
+
+    def read_commit(self, source: InputVersion) -> pl.LazyFrame:
+        """Scan what the commit that `source` names wrote of its partition: what `read` gives when it wrote it whole.
+
+        The table is not opened, which in a long one takes longer than reading a few rows.
+        """
+        log = self.log(source.asset)
+        files = [self.table_dir(source.asset) / path for path in log.added(source.storage_version)]
+        if not files:
+            return self.read(source)
+        frame = pl.scan_parquet(files, hive_partitioning=False)
+        column = log.partition_column()
+        return frame if column is None else frame.with_columns(pl.lit(source.partition).alias(column))
 
     def shards(self, source: InputVersion) -> list[Shard]:
         """Return the files of exactly the partition and storage version that `source` names, in stable order."""

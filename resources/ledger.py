@@ -7,7 +7,8 @@ a commit and its indexing heals at the next read, and `rebuild` from nothing giv
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,7 +50,7 @@ _NO_HEADS: Final = _Heads(NO_TABLE, {})
 
 
 class LineageLedger:
-    """An index over the lake's lineage records. Safe for several processes: each opens the file under a lock.
+    """An index over the lake's lineage records. Safe for several processes and threads: one at a time has it open.
 
     What one object has read it reads again only where the lake has changed since.
     """
@@ -59,16 +60,26 @@ class LineageLedger:
         self.path = path or lake.home / "lineage.duckdb"
         self._known: dict[InputVersion, StoredRecord] = {}  # records never change
         self._heads: dict[str, _Heads] = {}
+        self._turn = threading.RLock()  # of the threads of this process
+        self._connection: duckdb.DuckDBPyConnection | None = None
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the ledger exclusively; other processes wait."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            with duckdb.connect(str(self.path)) as connection:
-                connection.execute(_SCHEMA)
-                yield connection
+        """Open the ledger exclusively; others wait. What a thread asks within is asked of one connection."""
+        with self._turn:
+            if self._connection is not None:
+                yield self._connection
+                return
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                with duckdb.connect(str(self.path)) as connection:
+                    connection.execute(_SCHEMA)
+                    self._connection = connection
+                    try:
+                        yield connection
+                    finally:
+                        self._connection = None
 
     def refresh(self, assets: Iterable[str] | None = None) -> int:
         """Index the commits not seen yet of `assets` (default: of every table); return how many were new."""
@@ -159,11 +170,35 @@ class LineageLedger:
         if missing:
             with self.connect() as connection:
                 self._index(connection, {source.asset for source in missing})
-                found.update((source, _record_behind(connection, source)) for source in missing)
+                found.update(_records_behind(connection, missing))
         if len(self._known) + len(missing) > _REMEMBERED:
             self._known.clear()
         self._known.update((source, found[source]) for source in missing)
         return [found[source] for source in wanted]
+
+    def history(self, assets: Collection[str], partition: str | None = None) -> list[StoredRecord]:
+        """Return every record of `assets`, or those of one partition of each, newest first."""
+        with self.connect() as connection:
+            self._index(connection, assets)
+            rows = connection.execute(
+                "select body, storage_version from records where list_contains(?, asset) "
+                "and partition = coalesce(?, partition) order by finished desc, record_id",
+                [list(assets), partition],
+            ).fetchall()
+        return [_stored(*row) for row in rows]
+
+    def readers_of(self, stored: Collection[StoredRecord]) -> list[StoredRecord]:
+        """Return every record that names one of `stored` among its inputs, as far as `refresh` has seen."""
+        places = [(one.record.asset, one.record.partition, one.record.data_version) for one in stored]
+        with self.connect() as connection:
+            rows = connection.execute(
+                "select body, storage_version from records where record_id in (select record_id from inputs "
+                "join (select unnest(?::varchar[]) as asset, unnest(?::varchar[]) as partition, "
+                "unnest(?::varchar[]) as data_version) using (asset, partition, data_version)) "
+                "order by finished, record_id",
+                [list(column) for column in zip(*places, strict=True)],
+            ).fetchall()
+        return [_stored(*row) for row in rows]
 
     def _recall(self, source: InputVersion) -> StoredRecord | None:
         head = self._seen(source.asset).records.get(source.partition)
@@ -178,18 +213,28 @@ class LineageLedger:
         return stored.as_input()
 
 
-def _record_behind(connection: duckdb.DuckDBPyConnection, source: InputVersion) -> StoredRecord:
-    row = connection.execute(
-        "select body, storage_version from records where asset = ? and partition = ? and data_version = ? "
-        "and storage_version <= ? order by storage_version desc limit 1",
-        [source.asset, source.partition, source.data_version, source.storage_version],
-    ).fetchone()
-    if row is None:
-        raise LineageError(
-            f"{source.asset}[{source.partition}]: the lake has no record of data version {source.data_version} at "
-            f"storage version {source.storage_version}; its table was replaced or removed"
-        )
-    return _stored(*row)
+def _records_behind(
+    connection: duckdb.DuckDBPyConnection, sources: list[InputVersion]
+) -> Iterator[tuple[InputVersion, StoredRecord]]:
+    columns = zip(
+        *((one.asset, one.partition, one.data_version, one.storage_version) for one in sources), strict=True
+    )
+    rows = connection.execute(
+        "select place, body, records.storage_version from records join (select unnest(?::bigint[]) as place, "
+        "unnest(?::varchar[]) as asset, unnest(?::varchar[]) as partition, unnest(?::varchar[]) as data_version, "
+        "unnest(?::bigint[]) as latest) using (asset, partition, data_version) "
+        "where records.storage_version <= latest "
+        "qualify row_number() over (partition by place order by records.storage_version desc) = 1",
+        [list(range(len(sources))), *map(list, columns)],
+    ).fetchall()
+    found = {place: _stored(body, storage_version) for place, body, storage_version in rows}
+    for place, source in enumerate(sources):
+        if place not in found:
+            raise LineageError(
+                f"{source.asset}[{source.partition}]: the lake has no record of data version {source.data_version} at "
+                f"storage version {source.storage_version}; its table was replaced or removed"
+            )
+        yield source, found[place]
 
 
 def _heads_after(

@@ -18,7 +18,7 @@ from resources.token_inputs import tagged_inputs, trace_index
 
 def order_corpus(build: Build, order: DataOrder) -> Corpus:
     """Return what the plan needs to know of the documents; adds what it reads to the build's inputs."""
-    tokens = build.input(f"tokens/{order.mixture}")
+    tokens = build.input(order.tokens)
     trace = trace_index(build, tokens, "train")
     made_from = build.ledger.record_of(tokens).record.inputs
     (mixture,) = (source for source in made_from if source.asset == f"mix/{order.mixture}")
@@ -50,4 +50,4 @@ def _belonging(build: Build, order: DataOrder, trace: TraceIndex) -> Belonging |
     for option in asked:
         chosen = build.read(mixture).filter(pl.col("component").is_in(option.components)).select("doc_id")
         found.append(belonging(documents.join(chosen, on="doc_id", how="semi"), option.by).collect())
-    return of_rows(trace.doc_ids(), pl.concat(found))
+    return of_rows(trace.doc_ids_by_shard(), pl.concat(found))

@@ -1,6 +1,7 @@
 """The one resource assets need: the lake, the lineage ledger and the engine of this `$PHOENIX_HOME`."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from phoenix_assets.lineage import UNPARTITIONED, InputVersion
+from resources.alerts import Alerts, load_alerts
 from resources.build import PARTITION_COLUMN, Build
 from resources.engine import Engine, default_workers, open_engine
 from resources.lake import Lake, phoenix_home
@@ -40,6 +42,16 @@ class Phoenix(dg.ConfigurableResource):  # type: ignore[type-arg]
     def ledger(self) -> LineageLedger:
         """The lineage index over the tables: one object for all runs in this process."""
         return _ledger(self.path)
+
+    @property
+    def today(self) -> date:
+        """The day on which licences have to be in force."""
+        return datetime.now(UTC).date()
+
+    @property
+    def alerts(self) -> Alerts:
+        """Where people are told what needs them."""
+        return Alerts(self.path, load_alerts())
 
     @property
     def engine(self) -> Engine:

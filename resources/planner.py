@@ -17,6 +17,7 @@ from phoenix_assets.errors import PhoenixError
 from phoenix_assets.lineage import UNPARTITIONED, LineageRecord, StoredRecord
 from resources.arrivals import is_replaced
 from resources.declare import AUTOMATION_TAG, Automation
+from resources.erasures import cannot_be_read_again
 from resources.frozen import Frozen, frozen_mixtures, require_sound
 from resources.ledger import LineageLedger
 from resources.work import Place
@@ -53,7 +54,7 @@ class Batch:
     @property
     def assets(self) -> list[AssetKey]:
         """The assets that the run makes."""
-        return [AssetKey(item.asset.split("/")) for item in self.items]
+        return [_key(item.asset) for item in self.items]
 
 
 @dataclass
@@ -143,6 +144,18 @@ class Planner:
                 batches.setdefault((self._partition_set(item.asset), item.partition), []).append(item)
         return [Batch(tuple(items), self._work(items)) for items in batches.values()]
 
+    def newer_inputs(self, item: Stale) -> list[StoredRecord]:
+        """Return the newest records of inputs that `item` was not made from, as the last `stale` found them."""
+        head = self._head(item.asset).get(item.partition)
+        newer = []
+        for name in self._parents(item.asset):
+            known = set() if head is None else _recorded(head.record, name)
+            partition = self._read_partition(name, item.asset, item.partition)
+            for place, stored in self._head(name).items():
+                if partition in (None, place) and (place, stored.record.data_version) not in known:
+                    newer.append(stored)
+        return newer
+
     def _waits_only_for(self, starting: set[Place], item: Stale, awaited: _Coming) -> bool:
         for parent in self._parents(item.asset):
             partitions = awaited.get(parent, set())
@@ -160,7 +173,7 @@ class Planner:
                 {
                     "asset": item.asset,
                     "partition": item.partition,
-                    "code": self.graph.get(AssetKey(item.asset.split("/"))).code_version,
+                    "code": self.graph.get(_key(item.asset)).code_version,
                     "replaces": head.record.record_id
                     if (head := self._head(item.asset).get(item.partition))
                     else "",
@@ -189,9 +202,12 @@ class Planner:
         is_model = self._automation(key) == Automation.WHEN_MISSING
         if is_model and not retrain:
             return ""
-        if head.record.code_version != (node.code_version or ""):
+        landing = self.ledger.lake.home / "landing"
+        if head.record.code_version != (node.code_version or "") and not cannot_be_read_again(
+            landing, head.record
+        ):
             return "code or configuration changed"
-        if is_replaced(self.ledger.lake.home / "landing", head.record):
+        if is_replaced(landing, head.record):
             return "delivered anew"
         return "" if is_model else self._changed_input(asset, head.record, coming)
 
@@ -208,14 +224,16 @@ class Planner:
     def _cannot_yet(self, asset: str, partition: str, coming: _Coming) -> bool:
         """Return whether an input has no data and none is coming.
 
-        A source that has delivered nothing yet holds nobody up, unless nothing else has data either.
+        A source that has delivered nothing yet holds nobody up, unless no other has data either.
         """
-        parents = self._parents(asset)
+        # What no run makes, tombstones, need not be there.
+        parents = [name for name in self._parents(asset) if self.graph.get(_key(name)).is_executable]
         without = [name for name in parents if name not in coming and not self._head(name)]
-        if any(not self._partition_set(name) for name in without) or (parents and without == parents):
+        collected = [name for name in parents if self._partition_set(name)]
+        if any(name not in collected for name in without) or (collected and set(collected) <= set(without)):
             return True
-        beside = [name for name in parents if self._read_partition(name, asset, partition)]
-        return any(partition not in {*coming.get(name, ()), *self._head(name)} for name in beside)
+        beside = [(name, self._read_partition(name, asset, partition)) for name in parents]
+        return any(read and read not in {*coming.get(name, ()), *self._head(name)} for name, read in beside)
 
     def _stands_on(self, asset: str, partition: str) -> list[Place]:
         """Return the places without which an asset partition cannot be made: beside it, and whole assets."""
@@ -227,6 +245,9 @@ class Planner:
 
     def _read_partition(self, parent: str, asset: str, partition: str) -> str | None:
         """Return the one partition of `parent` that `asset[partition]` reads, None when it reads all of it."""
+        mapping = self.graph.get(_key(asset)).partition_mappings.get(_key(parent))
+        if isinstance(mapping, dg.SpecificPartitionsPartitionMapping):
+            return str(mapping.partition_keys[0])
         return partition if partition and self._same_set(parent, asset) else None
 
     def _versions(self, asset: str, partition: str | None) -> set[tuple[str, str]]:
@@ -244,7 +265,7 @@ class Planner:
             if asset not in found:
                 found.add(asset)
                 wanted += [] if asset in frozen else self._parents(asset)
-        return {asset for asset in found if self.graph.get(AssetKey(asset.split("/"))).is_executable}
+        return {asset for asset in found if self.graph.get(_key(asset)).is_executable}
 
     def _frozen_assets(self) -> dict[str, Frozen]:
         mixtures = frozen_mixtures(self.ledger.lake)
@@ -257,7 +278,7 @@ class Planner:
         return self._heads.get(asset, {})
 
     def _parents(self, asset: str) -> list[str]:
-        return sorted(key.to_user_string() for key in self.graph.get(AssetKey(asset.split("/"))).parent_keys)
+        return sorted(key.to_user_string() for key in self.graph.get(_key(asset)).parent_keys)
 
     def _partitions(self, key: AssetKey) -> list[str]:
         definition = self.graph.get(key).partitions_def
@@ -266,7 +287,7 @@ class Planner:
         return sorted(definition.get_partition_keys(dynamic_partitions_store=self.instance))
 
     def _partition_set(self, asset: str) -> str:
-        definition = self.graph.get(AssetKey(asset.split("/"))).partitions_def
+        definition = self.graph.get(_key(asset)).partitions_def
         return str(definition.name) if isinstance(definition, dg.DynamicPartitionsDefinition) else ""
 
     def _same_set(self, left: str, right: str) -> bool:
@@ -275,3 +296,7 @@ class Planner:
 
 def _recorded(record: LineageRecord, asset: str) -> set[tuple[str, str]]:
     return {(source.partition, source.data_version) for source in record.inputs if source.asset == asset}
+
+
+def _key(asset: str) -> AssetKey:
+    return AssetKey(asset.split("/"))

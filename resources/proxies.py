@@ -15,11 +15,12 @@ from phoenix_assets.search.config import Search, proxy_job
 from phoenix_assets.search.losses import mean_losses
 from phoenix_assets.search.sampling import apportion
 from phoenix_assets.search.sequences import Mixed, Strand, mix_sequences, strands
+from phoenix_assets.tokens.config import TOKENIZER, model_key
 from phoenix_assets.tokens.trace import TraceIndex
 from phoenix_assets.train.config import load_sizes
 from phoenix_assets.versions import code_version
 from resources.build import Build
-from resources.token_inputs import TOKENIZER, trace_index
+from resources.token_inputs import trace_index
 from resources.training import TRAINER, follow, token_data
 from training_jobs.data_order import HEADER_FILE
 from training_jobs.indexed_tokens import IndexedTokens
@@ -27,6 +28,7 @@ from training_jobs.job import GroupDro
 from training_jobs.launcher import JobHandle, adopt_or_launch
 
 DOMAINS_FILE = "domains.npy"
+_TOKENIZER = model_key(TOKENIZER)
 
 
 def tokens_by_component(build: Build, tokens: InputVersion) -> dict[str, int]:
@@ -87,7 +89,9 @@ class Proxies:
         """Return (component, lang, sequences, loss) of a finished proxy on the validation documents."""
         model = handle.final_checkpoint().directory
         trace, mixed, kinds = self._validation
-        found = mean_losses(model, IndexedTokens(trace.prefixes), mixed, self._search.proxy.micro_batch_size)
+        found = mean_losses(
+            model, IndexedTokens(trace.prefixes), mixed, self._search.proxy.hardware.micro_batch_size
+        )
         served = np.bincount(mixed.kinds[mixed.plan.places.astype(np.int64)], minlength=kinds.height)
         return kinds.with_columns(
             sequences=pl.Series(served),
@@ -100,10 +104,12 @@ class Proxies:
         trained = proxy.model_dump(mode="json", exclude={"validation_sequences"})
         learned = {"proxy": trained, "size": shape.model_dump(mode="json")}
         dro = None if group_dro is None else group_dro.model_dump(mode="json")
-        inputs = (self._tokens.data_version, build.input(TOKENIZER).data_version)
+        inputs = (self._tokens.data_version, build.input(_TOKENIZER).data_version)
         kernels = TRAINER if group_dro is None else (*TRAINER, "training_jobs.group_dro")
         fingerprint = digest(code_version(kernels, learned), *inputs, mixed.plan.header.fingerprint, dro)
-        data, vocab_size = token_data(build, self._tokens.asset, self._home, order=self._folder(mixed))
+        data, vocab_size = token_data(
+            build, self._tokens.asset, _TOKENIZER, self._home, order=self._folder(mixed)
+        )
         job = proxy_job(
             self._name,
             proxy,
@@ -132,9 +138,9 @@ class Proxies:
         proxy = self._search.proxy
         return mix_sequences(
             sources,
-            apportion(shares, proxy.steps * proxy.global_batch),
-            sequence_length=proxy.sequence_length,
-            global_batch=proxy.global_batch,
+            apportion(shares, proxy.steps * proxy.batch.sequences),
+            sequence_length=proxy.batch.sequence_length,
+            global_batch=proxy.batch.sequences,
             data_tokens=self._train.tokens,
             seed=proxy.seed,
         )
@@ -145,14 +151,14 @@ class Proxies:
         proxy, origins = self._search.proxy, self._train.origins["component"]
         names = sorted(set(origins))
         kinds = np.array([names.index(name) for name in origins])[self._train.codes()]
-        wanted = (proxy.steps * proxy.global_batch + 1) * proxy.sequence_length
+        wanted = (proxy.steps * proxy.batch.sequences + 1) * proxy.batch.sequence_length
         return dict(zip(names, strands(self._train.lengths(), kinds, len(names), wanted), strict=True))
 
     @cached_property
     def _validation(self) -> tuple[TraceIndex, Mixed, pl.DataFrame]:
         """The validation sequences of each component and language, as many as there are and are asked for."""
         proxy = self._search.proxy
-        length, trace = proxy.sequence_length, trace_index(self._build, self._tokens, "validation")
+        length, trace = proxy.batch.sequence_length, trace_index(self._build, self._tokens, "validation")
         kinds = trace.origins.select("component", "lang").unique().sort("component", "lang")
         number = trace.origins.join(
             kinds.with_row_index("kind"), on=["component", "lang"], nulls_equal=True, maintain_order="left"

@@ -8,7 +8,7 @@ from phoenix_assets.errors import PhoenixError
 from resources.planner import Batch, Planner
 from resources.work import WHY_TAG, WORK_TAG
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has every event
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has every event
 
 
 def bring_up_to_date(
@@ -52,7 +52,7 @@ def _execute(planner: Planner, assets: list[dg.AssetKey], partition: str, run_ta
         partition_key=partition or None,
         instance=planner.instance,
         raise_on_error=False,
-        run_config=_QUIET,
+        run_config=QUIET,
         tags=dict(run_tags),
     )
     if result.success:

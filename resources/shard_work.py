@@ -37,10 +37,11 @@ class ShardWork(Generic[ItemT]):
         counts: Counter[str] = Counter()
         for output in self.kernel(item):
             documents += self._stage(self.documents_dir, output.documents)
-            ledger += self._stage(self.ledger_dir, output.ledger)
+            ledger += self._stage(self.ledger_dir, output.ledger.sort("doc_id"))  # see `lake.stage`
             quarantine += self._stage(self.quarantine_dir, output.quarantine)
             reasons.update(_drop_reasons(output.ledger))
             counts.update(output.counts)
+            counts.update(_text_bytes(output.documents))
         return ShardOutput(tuple(documents), tuple(ledger), tuple(quarantine), reasons, counts)
 
     def _stage(self, folder: Path, frame: pl.DataFrame) -> list[StagedFile]:
@@ -99,3 +100,10 @@ def _drop_reasons(ledger: pl.DataFrame) -> dict[str, int]:
         return {}
     dropped = ledger.filter(~pl.col("kept")).group_by("drop_reason").len().sort("drop_reason")
     return dict(zip(dropped["drop_reason"].to_list(), dropped["len"].to_list(), strict=True))
+
+
+def _text_bytes(documents: pl.DataFrame) -> dict[str, int]:
+    """Return the bytes of the documents' texts: what tokens are estimated by."""
+    if "text" not in documents.columns:
+        return {}
+    return {"text_bytes": int(documents["text"].str.len_bytes().sum())}

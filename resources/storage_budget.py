@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,16 +80,26 @@ class StorageBudget:
 
         The journal comes first: after a crash in between too much is held back, never too little.
         """
-        gone = Deletion(path=str(path), bytes=tree_bytes(path), deleted_at=now.astimezone(UTC))
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._locked(), (self._folder / "trash.jsonl").open("ab") as journal:
-            # A line of its own, also after one that a crash cut short.
-            journal.write(b"\n" + gone.model_dump_json().encode() + b"\n")
+        count = tree_bytes(path)
+        self._note(path, count, now)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-        return gone.bytes
+        return count
+
+    def delete_files(self, folder: Path, files: Iterable[Path], count: int, now: datetime) -> None:
+        """Delete files below a folder, which hold `count` bytes, and write that to the journal as one deletion."""
+        self._note(folder, count, now)
+        for path in files:
+            path.unlink(missing_ok=True)
+
+    def _note(self, path: Path, count: int, now: datetime) -> None:
+        gone = Deletion(path=str(path), bytes=count, deleted_at=now.astimezone(UTC))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._locked(), (self._folder / "trash.jsonl").open("ab") as journal:
+            # A line of its own, also after one that a crash cut short.
+            journal.write(b"\n" + gone.model_dump_json().encode() + b"\n")
 
     def room(self, now: datetime) -> Room:
         """Return what may be written at `now`."""

@@ -1,10 +1,8 @@
-"""What is read of a mixture's tokens, of what they were made from, and of the tokenizer; at the exact versions of a build."""
+"""What is read of a mixture's tokens and of what they were made from, at the exact versions of a build."""
 
 from phoenix_assets.lineage import InputVersion, SideTable
 from phoenix_assets.tokens.trace import TraceIndex
 from resources.build import Build
-
-TOKENIZER = "models/tokenizer"
 
 
 def trace_index(build: Build, tokens: InputVersion, split: str) -> TraceIndex:

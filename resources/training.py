@@ -8,13 +8,18 @@ import polars as pl
 
 from phoenix_assets.errors import JobError, LineageError
 from phoenix_assets.lineage import SideTable
+from phoenix_assets.tokens.config import EXTENSION_FILE, TOKENIZER, Checkpoint, model_key
 from resources.build import Build
-from resources.token_inputs import TOKENIZER
-from training_jobs.job import TokenData
+from training_jobs.checkpoints import MANIFEST
+from training_jobs.job import Start, TokenData
 from training_jobs.launcher import JobHandle, JobStatus
 from training_jobs.messages import StepMetrics, metrics_by_step
 
-TRAINER = ("training_jobs.nemo_causal_lm", "training_jobs.data_order")
+TRAINER = (
+    "training_jobs.nemo_causal_lm",
+    "training_jobs.data_order",
+    "training_jobs.added_tokens",
+)
 _POLL_SECONDS = 1.0
 
 
@@ -29,12 +34,18 @@ def require_made_from(build: Build, asset: str, upstream: str) -> None:
         )
 
 
-def token_data(build: Build, tokens: str, home: Path, *, order: Path) -> tuple[TokenData, int]:
-    """Return the shards and the order that a job reads, relative to `home`, and the size of the vocabulary."""
+def token_data(
+    build: Build, tokens: str, tokenizer: str, home: Path, *, order: Path
+) -> tuple[TokenData, int]:
+    """Return the shards and the order that a job reads, relative to `home`, and the size of the vocabulary.
+
+    Raises LineageError when the tokens were made by another version of the tokenizer.
+    """
     from tokenizers import Tokenizer
 
-    from training_jobs.tokenizer_export import token_id, vocabulary_size
+    from training_jobs.tokenizer_export import TOKENIZER_FILE, token_id, vocabulary_size
 
+    require_made_from(build, tokens, tokenizer)
     record = build.ledger.record_of(build.input(tokens)).record
     files = record.side_tables[SideTable.FILES]
     rows = build.lake.read(files).filter(pl.col("path").str.ends_with(".bin")).sort("path").collect()
@@ -42,16 +53,24 @@ def token_data(build: Build, tokens: str, home: Path, *, order: Path) -> tuple[T
     shards: dict[str, list[Path]] = {"train": [], "validation": []}
     for path, stored_at in rows.select("path", "stored_at").iter_rows():
         shards[path.partition("-")[0]].append(folder / stored_at.removesuffix(".bin"))
-    tokenizer = build.file(TOKENIZER, "tokenizer.json")
-    vocabulary = Tokenizer.from_file(str(tokenizer))
+    tokenizer_json = build.file(tokenizer, TOKENIZER_FILE)
+    vocabulary = Tokenizer.from_file(str(tokenizer_json))
     data = TokenData(
         train=tuple(shards["train"]),
         order=order.relative_to(home),
         validation=tuple(shards["validation"]),
-        tokenizer_json=tokenizer.relative_to(home),
+        tokenizer_json=tokenizer_json.relative_to(home),
         eod_id=token_id(vocabulary, str(record.config["eod"])),
     )
     return data, vocabulary_size(vocabulary)
+
+
+def starting_point(build: Build, checkpoint: Checkpoint, tokenizer: str, home: Path) -> Start:
+    """Return what a run that reads `tokenizer` starts from: the checkpoint, and tokens that may have been added since."""
+    folder = build.file(checkpoint.asset, MANIFEST).parent
+    extends = tokenizer != model_key(TOKENIZER)
+    added = build.file(tokenizer, EXTENSION_FILE).relative_to(home) if extends else None
+    return Start(checkpoint=folder.relative_to(home), added_tokens=added)
 
 
 def follow(

@@ -2,11 +2,15 @@
 
 Dagster's declarative conditions see events; this sees content. What was tried with the same code on the same inputs is
 not asked for again, however it ended: a failure is a person's to look at, and the next change makes new work of it.
+Work that another daemon has just asked for is not asked for either.
 """
+
+import time
 
 import dagster as dg
 
 from phoenix_assets.ingest.landing import load_landing
+from resources.operations import claim
 from resources.phoenix import Phoenix
 from resources.planner import Batch, Planner
 from resources.runs import tags
@@ -27,8 +31,10 @@ def automation_sensor() -> dg.SensorDefinition:
     def automation(context: dg.SensorEvaluationContext, phoenix: Phoenix) -> dg.SensorResult:
         assert context.repository_def is not None  # noqa: S101 - the code server always has one
         planner = Planner(context.repository_def, phoenix.ledger, context.instance)
+        batches = {batch.key: batch for batch in due(planner)[: settings.runs_per_tick]}
+        claimed = claim(phoenix.path, batches, seconds=settings.claim_seconds, now=time.time())
         return dg.SensorResult(
-            run_requests=[_request(batch) for batch in due(planner)[: settings.runs_per_tick]]
+            run_requests=[_request(batch) for work, batch in batches.items() if work in claimed]
         )
 
     return automation

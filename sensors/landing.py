@@ -1,16 +1,20 @@
 """The landing sensor: a complete delivery becomes a partition and a run; a bad one goes to quarantine with a reason."""
 
-import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
-from phoenix_assets.ingest.landing import Arrival, Standing, load_landing, scan
+from phoenix_assets.ingest.landing import Arrival, LandingConfig, load_landing
 from phoenix_assets.sources import Source
-from resources.arrivals import is_registered
+from resources.alerts import Alert
+from resources.arrivals import accept, is_taken, reject
 from resources.declare import deliveries
+from resources.landing_register import LandingRegister
+from resources.landing_watch import Seen, look
+from resources.operations import claim
 from resources.phoenix import Phoenix
-from resources.quarantine import quarantine_delivery
+from resources.work import WORK_TAG, was_tried
 
 
 def job_name(source: str) -> str:
@@ -19,7 +23,10 @@ def job_name(source: str) -> str:
 
 
 def landing_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
-    """Return the sensor that watches `$PHOENIX_HOME/landing`; its cursor holds what it has dealt with."""
+    """Return the sensor that watches `$PHOENIX_HOME/landing` and the other landing places.
+
+    Its cursor says from where the next look goes on; what was dealt with is in the landing register.
+    """
     settings = load_landing()
 
     @dg.sensor(
@@ -32,49 +39,64 @@ def landing_sensor(sources: Mapping[str, Source]) -> dg.SensorDefinition:
         description="Takes deliveries that landed completely; quarantines those that cannot be taken.",
     )
     def landing(context: dg.SensorEvaluationContext, phoenix: Phoenix) -> dg.SensorResult:
-        seen: dict[str, str] = json.loads(context.cursor or "{}")
-        requests: list[dg.RunRequest] = []
+        found = look(phoenix.path, phoenix.landing, sources, settings, context.cursor)
+        for arrival in found.newly_rejected:
+            context.log.error(f"{arrival.name}: {arrival.reason}: {arrival.detail}")
+        reject(phoenix, found.newly_rejected)
+        _tell_of_places(phoenix, found.unreachable)
+        taken = _to_register(phoenix, context.instance, found.to_do, settings)
+        accept(phoenix, taken)
         added: dict[str, list[str]] = {}
-        arrivals = scan(
-            phoenix.landing, sources, settle_seconds=settings.settle_seconds, known=set(seen.values())
-        )
-        for arrival in arrivals:
-            if len(requests) >= settings.deliveries_per_tick:
-                break
-            name = f"{arrival.source}/{arrival.delivery}"
-            if arrival.standing is Standing.WAITS:
-                continue
-            new = name not in seen
-            seen[name] = arrival.fingerprint
-            if arrival.standing is Standing.REJECTED:
-                quarantine_delivery(phoenix.lake, arrival)
-                context.log.error(f"{name}: {arrival.reason}: {arrival.detail}")
-            elif not (new and _taken_elsewhere(phoenix, context.instance, arrival)):
-                added.setdefault(arrival.source, []).append(arrival.delivery)
-                requests.append(_register(arrival))
+        for arrival in taken:
+            added.setdefault(arrival.source, []).append(arrival.delivery)
         return dg.SensorResult(
-            run_requests=requests,
+            run_requests=[_register(arrival) for arrival in taken],
             dynamic_partitions_requests=[
                 deliveries(source).build_add_request(sorted(keys)) for source, keys in sorted(added.items())
             ],
-            cursor=json.dumps(seen, sort_keys=True),
+            cursor=found.cursor,
         )
 
     return landing
 
 
-def _taken_elsewhere(phoenix: Phoenix, instance: dg.DagsterInstance, arrival: Arrival) -> bool:
-    """Return whether a delivery that this sensor has never seen is registered, for instance by the command line."""
-    stored = phoenix.ledger.head(f"{arrival.source}/raw", arrival.delivery)
-    known = instance.has_dynamic_partition(deliveries(arrival.source).name or "", arrival.delivery)
-    return known and stored is not None and is_registered(phoenix.landing, stored.record)
+def _to_register(
+    phoenix: Phoenix, instance: dg.DagsterInstance, to_do: Iterable[Seen], settings: LandingConfig
+) -> list[Arrival]:
+    """Return the deliveries to register now: not those that have a run, or that somebody else has just asked for."""
+    register = LandingRegister(phoenix.path)
+    wanted: dict[str, Arrival] = {}
+    done: list[Arrival] = []
+    for seen in to_do:
+        if len(wanted) == settings.deliveries_per_tick:
+            break
+        work = _work(seen.arrival)
+        if was_tried(instance, work) or is_taken(phoenix, instance, seen):
+            done.append(seen.arrival)
+        else:
+            wanted[work] = seen.arrival
+    register.deal_with(done)
+    claimed = claim(phoenix.path, wanted, seconds=settings.claim_seconds, now=time.time())
+    granted = [arrival for work, arrival in wanted.items() if work in claimed]
+    register.ask_for(granted)
+    return granted
+
+
+def _tell_of_places(phoenix: Phoenix, unreachable: Mapping[str, str]) -> None:
+    told = [
+        Alert(case=f"landing {url}", message=f"cannot be listed: {why}") for url, why in unreachable.items()
+    ]
+    phoenix.alerts.follow("landing", {alert.case: alert for alert in told})
+
+
+def _work(arrival: Arrival) -> str:
+    return f"{arrival.name}@{arrival.fingerprint}"
 
 
 def _register(arrival: Arrival) -> dg.RunRequest:
-    name = f"{arrival.source}/{arrival.delivery}"
     return dg.RunRequest(
-        run_key=f"{name}@{arrival.fingerprint}",
+        run_key=_work(arrival),
         job_name=job_name(arrival.source),
         partition_key=arrival.delivery,
-        tags={"phoenix/delivery": name},
+        tags={"phoenix/delivery": arrival.name, WORK_TAG: _work(arrival)},
     )

@@ -5,7 +5,7 @@ import argparse
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,12 +36,22 @@ if os.environ.get("CI"):
     hypothesis.settings.load_profile("repeatable")
 
 CORPUS = "tokens/v3"
+STAGES = (  # of every source, in the order of its data
+    *("raw", "extracted", "normalized", "filtered", "signatures", "deduped"),
+    *("paragraphs", "sentences", "trimmed", "tagged"),
+)
 LEFT_OUT = {"sanguo-vol2", "poems-and-sayings-2024-07"}  # what the other deliveries show as well
 
 CHINESE = (Path(__file__).parent / "tag" / "data" / "novel_zh.txt").read_text("utf-8").splitlines()
 ENGLISH = Path(argparse.__file__).read_text("utf-8").split("\n\n")
 
 Place = tuple[str, str]  # asset, partition
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first, so that processes that share the files end together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @dataclass
@@ -100,13 +110,17 @@ class Home:
 
     def make(self, asset: str, partition: str = "") -> StoredRecord:
         """Materialise one asset partition, fresh or not."""
+        self.make_all([asset], partition)
+        return self.record(asset, partition)
+
+    def make_all(self, assets: Iterable[str], partition: str = "") -> None:
+        """Materialise assets of one partition in one run, fresh or not."""
         result = self.planner.repository.get_implicit_global_asset_job_def().execute_in_process(
-            asset_selection=[dg.AssetKey(asset.split("/"))],
+            asset_selection=[dg.AssetKey(asset.split("/")) for asset in assets],
             partition_key=partition or None,
             instance=self.instance,
         )
         assert result.success
-        return self.record(asset, partition)
 
     def record(self, asset: str, partition: str = "") -> StoredRecord:
         stored = self.ledger.head(asset, partition)
@@ -169,6 +183,12 @@ def copied(source: Path, target: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
+def stages() -> tuple[str, ...]:
+    """The stages of every source, in the order of its data."""
+    return STAGES
+
+
+@pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of the small corpus, made once for all test processes. Read it, don't change it."""
     base = tmp_path_factory.getbasetemp()
@@ -203,16 +223,16 @@ def home_at() -> Callable[[Path], Home]:
     return Home
 
 
-@pytest.fixture
-def second_home(tmp_path: Path) -> Callable[[int], Home]:
+@pytest.fixture(scope="session")
+def second_home() -> Callable[[Path, int], Home]:
     """How to make the small corpus once more."""
 
-    def make(workers: int) -> Home:
-        home = new_home(tmp_path / "second", workers)
+    def make(path: Path, workers: int) -> Home:
+        home = new_home(path, workers)
         home.reload_definitions()
         bring_up_small_corpus(home)
         load_sources.cache_clear()
-        return Home(home.path)
+        return Home(home.path, workers)
 
     return make
 

@@ -21,11 +21,18 @@ KNOWN_OF_OTHERS = {
     # An evaluation belongs to an experiment and reads the held-out split of the experiment's mixture.
     ("evaluate", "phoenix_assets.mix.config"),
     ("evaluate", "phoenix_assets.train.config"),
-    # Documents are alike by their tokens.
+    # An order is of a mixture's tokens by some tokenizer, and documents are alike by their tokens.
+    ("order", "phoenix_assets.tokens.config"),
     ("order", "phoenix_assets.tokens.indexed"),
+    # An experiment and a search name a tokenizer.
+    ("train", "phoenix_assets.tokens.config"),
+    ("search", "phoenix_assets.tokens.config"),
     # An experiment states the order of its data; what a run saw is read from the trace index beside the tokens.
     ("train", "phoenix_assets.order.config"),
     ("audit", "phoenix_assets.tokens.trace"),
+    # An erased text is known again by hashes that tombstones keep, of the letters by which dedup compares.
+    ("audit", "phoenix_assets.ingest.erasure"),
+    ("audit", "phoenix_assets.dedup.shingles"),
     # A search starts from a mixture, and its proxies are training runs.
     ("search", "phoenix_assets.mix.config"),
     ("search", "phoenix_assets.train.config"),

@@ -38,7 +38,7 @@ class CheckpointManifest(Config):
     experiment: str
     fingerprint: str
     step: int
-    tokens: int  # trained on so far, repeats included
+    tokens: int  # trained on so far, repeats and what the run started from included
     order: str  # fingerprint of the data-order plan
     sequences: int  # position in that plan
     parent: str | None  # digest of the manifest that this one continues
@@ -53,9 +53,14 @@ class CheckpointManifest(Config):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
+def checkpoint_name(step: int) -> str:
+    """Return a checkpoint's name in its run, which is its partition of the run's checkpoints too: `step-000050`."""
+    return f"step-{step:06d}"
+
+
 def checkpoint_dir(run_dir: Path, step: int) -> Path:
     """Return the folder of the checkpoint of `step`."""
-    return run_dir / CHECKPOINTS / f"step-{step:06d}"
+    return run_dir / CHECKPOINTS / checkpoint_name(step)
 
 
 def describe_files(directory: Path) -> tuple[CheckpointFile, ...]:

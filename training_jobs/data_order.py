@@ -177,10 +177,10 @@ def open_plan(folder: Path, *, verified: bool = False) -> tuple[OrderPlan, PlanH
 def job_plan(job: TrainingJob) -> OrderPlan:
     """Map the job's plan. Raises OrderPlanError when it was made for other batches or ends before the job does."""
     plan, _ = open_plan(job.resolve(job.data.order))
-    if (plan.sequence_length, plan.global_batch) != (job.sequence_length, job.global_batch):
+    if (plan.sequence_length, plan.global_batch) != (job.batch.sequence_length, job.batch.sequences):
         raise OrderPlanError(
             f"{job.experiment}: the order plan is for {plan.global_batch} sequences of {plan.sequence_length} "
-            f"tokens a step, the job takes {job.global_batch} of {job.sequence_length}; "
+            f"tokens a step, the job takes {job.batch.sequences} of {job.batch.sequence_length}; "
             f"materialise order/{job.experiment} again"
         )
     if plan.steps < job.steps:

@@ -2,8 +2,7 @@
 
 - **Identity** is the experiment's name and its fingerprint; `job_key` is made of them and names the folder.
 - **What is learned** (model, data, order, optimizer, schedule, seed, precision) is fixed under one identity.
-- **Execution** (base folder, devices, threads, micro-batch, logging, supervision) may: it says where and how
-  fast, not what.
+- **Execution** (base folder, hardware, threads, logging, supervision) may: it says where and how fast, not what.
 - Paths are relative to `base`, so that a state folder can be moved or mounted elsewhere.
 """
 
@@ -19,19 +18,7 @@ from training_jobs.atomic_file import write_atomically
 from training_jobs.errors import TrainingJobError
 
 JOB_FILE: Final = "job.json"
-EXECUTION_FIELDS: Final = frozenset(
-    {
-        "base",
-        "accelerator",
-        "devices",
-        "nodes",
-        "threads",
-        "micro_batch_size",
-        "log_every",
-        "keep",
-        "supervision",
-    }
-)
+EXECUTION_FIELDS: Final = frozenset({"base", "hardware", "threads", "log_every", "keep", "supervision"})
 
 
 class Precision(StrEnum):
@@ -52,6 +39,40 @@ class Schedule(StrEnum):
     """Learning-rate schedules, by NeMo's names."""
 
     COSINE = "CosineAnnealing"
+
+
+class Batch(Config):
+    """The global batch: what one step learns from."""
+
+    tokens: int = Field(gt=0)
+    sequence_length: int = Field(gt=0)  # tokens
+
+    @model_validator(mode="after")
+    def _whole_sequences(self) -> Self:
+        if self.tokens % self.sequence_length:
+            raise ValueError(
+                f"tokens {self.tokens} must be a multiple of sequence_length {self.sequence_length}"
+            )
+        return self
+
+    @property
+    def sequences(self) -> int:
+        """Sequences a step."""
+        return self.tokens // self.sequence_length
+
+
+class Hardware(Config):
+    """What a run trains on: one process, a data-parallel rank, a device."""
+
+    accelerator: Accelerator = Accelerator.CPU
+    devices: int = Field(default=1, gt=0)  # of each node
+    nodes: int = Field(default=1, gt=0)
+    micro_batch_size: int = Field(gt=0)  # sequences that a device takes at once
+
+    @property
+    def ranks(self) -> int:
+        """Data-parallel ranks."""
+        return self.devices * self.nodes
 
 
 class ModelShape(Config):
@@ -128,6 +149,13 @@ class Supervision(Config):
     grace: float = Field(default=30.0, gt=0)
 
 
+class Start(Config):
+    """What a run starts from: the weights of a checkpoint, with rows for the tokens that its tokenizer did not have."""
+
+    checkpoint: Path  # folder
+    added_tokens: Path | None = None  # .parquet of `id` and `parts`, where the tokenizer is an extended one
+
+
 class GroupDro(Config):
     """Domain weights that are learned while training: `training_jobs.group_dro`."""
 
@@ -144,21 +172,17 @@ class TrainingJob(Config):
     experiment: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     fingerprint: str = Field(min_length=1)
     base: Path = Path()
-    parent: Path | None = None  # checkpoint folder whose weights the run starts from
+    start: Start | None = None  # none: from the seed
     group_dro: GroupDro | None = None
     model: ModelSize
     data: TokenData
-    sequence_length: int = Field(gt=0)
-    global_batch_tokens: int = Field(gt=0)
-    micro_batch_size: int = Field(gt=0)
+    batch: Batch
+    hardware: Hardware
     steps: int = Field(gt=0)
     optimizer: Optimizer
     schedule: Schedule = Schedule.COSINE
     seed: int = Field(default=1234, ge=0)
     precision: Precision = Precision.FP32
-    accelerator: Accelerator = Accelerator.CPU
-    devices: int = Field(default=1, gt=0)
-    nodes: int = Field(default=1, gt=0)
     threads: int = Field(default=2, gt=0)
     checkpoint_every: int = Field(gt=0)
     validate_every: int = Field(gt=0)
@@ -169,19 +193,14 @@ class TrainingJob(Config):
 
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:
-        if self.global_batch_tokens % self.sequence_length:
+        ranks, micro = self.hardware.ranks, self.hardware.micro_batch_size
+        if self.batch.sequences % (ranks * micro):
             raise ValueError(
-                f"global_batch_tokens {self.global_batch_tokens} must be a multiple of "
-                f"sequence_length {self.sequence_length}"
+                f"{self.batch.sequences} sequences a step must be a multiple of {ranks} ranks x micro_batch_size {micro}"
             )
-        if self.global_batch % (self.world_size * self.micro_batch_size):
+        if self.batch.sequence_length > self.model.context:
             raise ValueError(
-                f"{self.global_batch} sequences a step must be a multiple of {self.world_size} ranks x "
-                f"micro_batch_size {self.micro_batch_size}"
-            )
-        if self.sequence_length > self.model.context:
-            raise ValueError(
-                f"sequence_length {self.sequence_length} exceeds the context {self.model.context}"
+                f"sequence_length {self.batch.sequence_length} exceeds the context {self.model.context}"
             )
         if self.data.eod_id >= self.model.vocab_size:
             raise ValueError(
@@ -196,24 +215,14 @@ class TrainingJob(Config):
         return f"{self.experiment}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
     @property
-    def global_batch(self) -> int:
-        """Sequences a step."""
-        return self.global_batch_tokens // self.sequence_length
-
-    @property
-    def world_size(self) -> int:
-        """Data-parallel ranks."""
-        return self.devices * self.nodes
-
-    @property
     def rank_batch(self) -> int:
         """Sequences a step and rank."""
-        return self.global_batch // self.world_size
+        return self.batch.sequences // self.hardware.ranks
 
     @property
     def accumulation(self) -> int:
         """Micro-batches a step and rank."""
-        return self.rank_batch // self.micro_batch_size
+        return self.rank_batch // self.hardware.micro_batch_size
 
     def resolve(self, path: Path) -> Path:
         """Return `path` as seen from `base`; an absolute path stays as it is."""

@@ -134,7 +134,9 @@ class CausalLM(ModelPT):
         """Serve this rank's micro-batches from the trainer's current step on."""
         trainer = self.trainer
         batches = TrainBatches(self.job, self.tokens, rank=trainer.global_rank, done=trainer.global_step)
-        return DataLoader(batches, batch_size=None, pin_memory=self.job.accelerator is Accelerator.GPU)
+        return DataLoader(
+            batches, batch_size=None, pin_memory=self.job.hardware.accelerator is Accelerator.GPU
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Set the loop counters to what the optimizer has done, however often the run was resumed.

@@ -1,7 +1,7 @@
 """Train a job with nemo-toolkit: `python -m training_jobs.nemo_toolkit STATE_DIR`.
 
 NeMo's `ModelPT` and `exp_manager` on Lightning's trainer: one process a device, on CPU or GPUs. A run goes on
-from the newest whole checkpoint of its state folder; else it starts from its parent's weights, or the seed.
+from the newest whole checkpoint of its state folder; else it starts from the weights that it names, or the seed.
 """
 
 import os
@@ -16,7 +16,8 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities import rank_zero_only
 from nemo.utils.exp_manager import exp_manager
 
-from training_jobs.checkpoints import CheckpointManifest, last_checkpoint, read_manifest, verify
+from training_jobs.added_tokens import with_added_rows
+from training_jobs.checkpoints import CheckpointManifest, last_checkpoint
 from training_jobs.data_order import job_plan, open_plan
 from training_jobs.errors import JobConflict
 from training_jobs.group_dro import DomainWeightLog, GroupDroLM
@@ -24,7 +25,8 @@ from training_jobs.job import Accelerator, TrainingJob
 from training_jobs.messages import MESSAGES_FILE, MessageWriter
 from training_jobs.nemo_causal_lm import CausalLM
 from training_jobs.run_reports import RunReports
-from training_jobs.trainer_state import WholeCheckpointIO, load_weights
+from training_jobs.start import added_tokens, require_start
+from training_jobs.trainer_state import EMBEDDING, HEAD, WholeCheckpointIO, load_weights
 
 NEMO_FOLDER: Final = "nemo"
 
@@ -32,7 +34,8 @@ NEMO_FOLDER: Final = "nemo"
 def train(state_dir: Path, callbacks: Sequence[Callback] = ()) -> None:
     """Train the job of `state_dir` to its last step. Raises TrainingJobError; a finished job stays.
 
-    A job whose data order is damaged, too short or another one than it began with fails before its first step.
+    A job whose data order is damaged, too short or another one than it began with fails before its first step, and so
+    does one whose start does not fit it.
     """
     job = TrainingJob.load(state_dir)
     job_plan(job)
@@ -40,15 +43,15 @@ def train(state_dir: Path, callbacks: Sequence[Callback] = ()) -> None:
     resumed = _resume_point(job, state_dir, order)
     if resumed is not None and resumed.step >= job.steps:
         return
-    parent = None if job.parent is None or resumed is not None else read_manifest(job.resolve(job.parent))
+    started = None if resumed is not None else require_start(job)
     if rank_zero_only.rank == 0:
         with MessageWriter(state_dir / MESSAGES_FILE) as writer:
             writer.opened(
                 {"job_key": job.job_key, "pid": os.getpid(), "from_step": resumed.step if resumed else 0}
             )
-            _fit(job, state_dir, order, resumed, parent, writer, callbacks)
+            _fit(job, state_dir, order, resumed, started, writer, callbacks)
     else:
-        _fit(job, state_dir, order, resumed, parent, None, callbacks)
+        _fit(job, state_dir, order, resumed, started, None, callbacks)
 
 
 def _resume_point(job: TrainingJob, state_dir: Path, order: str) -> CheckpointManifest | None:
@@ -70,34 +73,43 @@ def _fit(
     state_dir: Path,
     order: str,
     resumed: CheckpointManifest | None,
-    parent: CheckpointManifest | None,
+    started: CheckpointManifest | None,
     writer: MessageWriter | None,
     callbacks: Sequence[Callback],
 ) -> None:
-    if job.accelerator is Accelerator.CPU:
+    if job.hardware.accelerator is Accelerator.CPU:
         torch.set_num_threads(job.threads)
-    torch.use_deterministic_algorithms(True, warn_only=job.accelerator is Accelerator.GPU)
+    torch.use_deterministic_algorithms(True, warn_only=job.hardware.accelerator is Accelerator.GPU)
     seed_everything(job.seed)
-    continued = resumed or parent
-    reports = RunReports(job, state_dir, order, writer, continued.digest if continued else None)
+    reports = RunReports(job, state_dir, order, writer, resumed or started)
     if job.group_dro is not None and writer is not None:
         callbacks = [*callbacks, DomainWeightLog(state_dir)]
     trainer = build_trainer(job, [*callbacks, reports])
     exp_manager(trainer, _experiment(state_dir, resumed))
     model = CausalLM(job, trainer) if job.group_dro is None else GroupDroLM(job, job.group_dro, trainer)
-    if parent is not None:
-        verify(parent)
-        model.network.load_state_dict(load_weights(parent.directory, tie_embeddings=job.model.tie_embeddings))
+    if started is not None:
+        model.network.load_state_dict(_starting_weights(job, started))
     trainer.fit(model)
+
+
+def _starting_weights(job: TrainingJob, started: CheckpointManifest) -> dict[str, torch.Tensor]:
+    weights = load_weights(started.directory, tie_embeddings=job.model.tie_embeddings)
+    rows = job.model.vocab_size
+    if job.start is not None and len(weights[EMBEDDING]) < rows:
+        added = added_tokens(job, job.start)
+        weights |= {name: with_added_rows(weights[name], added, rows) for name in (EMBEDDING, HEAD)}
+    return weights
 
 
 def build_trainer(job: TrainingJob, callbacks: Sequence[Callback]) -> Trainer:
     """Return Lightning's trainer for the job's devices, precision and accumulation."""
-    strategy: str | Strategy = "auto" if job.world_size == 1 else DDPStrategy(gradient_as_bucket_view=True)
+    strategy: str | Strategy = (
+        "auto" if job.hardware.ranks == 1 else DDPStrategy(gradient_as_bucket_view=True)
+    )
     return Trainer(
-        accelerator=job.accelerator.value,
-        devices=job.devices,
-        num_nodes=job.nodes,
+        accelerator=job.hardware.accelerator.value,
+        devices=job.hardware.devices,
+        num_nodes=job.hardware.nodes,
         strategy=strategy,
         precision=job.precision.value,
         max_steps=job.steps,

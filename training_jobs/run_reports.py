@@ -30,13 +30,14 @@ class RunReports(Callback):
         state_dir: Path,
         order: str,
         writer: MessageWriter | None,
-        parent: str | None,
+        continued: CheckpointManifest | None,
     ) -> None:
         self._job = job
         self._state_dir = state_dir
         self._order = order  # fingerprint of the data-order plan
         self._writer = writer  # of rank 0; the other ranks have none
-        self._parent = parent
+        self._parent = None if continued is None else continued.digest
+        self._tokens_before = _tokens_before(job, continued)
         self._seen = 0
         self._since = (0, 0.0)
 
@@ -72,8 +73,8 @@ class RunReports(Callback):
             grad_norm=pl_module.grad_norm,
             param_norm=pl_module.param_norm(),
             lr=pl_module.step_lr,
-            tokens_seen=step * self._job.global_batch_tokens,
-            tokens_per_s=steps * self._job.global_batch_tokens / elapsed,
+            tokens_seen=self._tokens_before + step * self._job.batch.tokens,
+            tokens_per_s=steps * self._job.batch.tokens / elapsed,
             step_time_s=elapsed / steps,
         )
         if self._writer is not None:
@@ -112,7 +113,7 @@ class RunReports(Callback):
             step=metrics.step,
             tokens=metrics.tokens_seen,
             order=self._order,
-            sequences=metrics.step * job.global_batch,
+            sequences=metrics.step * job.batch.sequences,
             parent=self._parent,
             train_loss=metrics.loss,
             validation_loss=metrics.validation_loss,
@@ -124,3 +125,11 @@ class RunReports(Callback):
         self._writer.checkpoint(manifest.model_dump(mode="json"))
         if job.keep is not None:
             keep_newest(self._state_dir, job.keep)
+
+
+def _tokens_before(job: TrainingJob, continued: CheckpointManifest | None) -> int:
+    """Return the tokens that the weights were trained on before the run's first step."""
+    if continued is None:
+        return 0
+    own = continued.step * job.batch.tokens if continued.job_key == job.job_key else 0
+    return continued.tokens - own

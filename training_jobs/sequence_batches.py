@@ -92,10 +92,13 @@ class TrainBatches(IterableDataset[Batch]):
 def validation_batches(job: TrainingJob, *, rank: int) -> list[Batch]:
     """Return one rank's micro-batches of the fixed validation windows, evenly spread over their shards."""
     tokens = IndexedTokens([job.resolve(prefix) for prefix in job.data.validation])
-    available = sequence_count(tokens.total, job.sequence_length)
+    available = sequence_count(tokens.total, job.batch.sequence_length)
     wanted = min(job.validation_sequences, available)
     chosen = np.arange(wanted, dtype=np.int64) * available // max(1, wanted)
-    mine = np.array_split(chosen, job.world_size)[rank]
-    parts = [mine[i : i + job.micro_batch_size] for i in range(0, len(mine), job.micro_batch_size)]
-    length = job.sequence_length
+    mine = np.array_split(chosen, job.hardware.ranks)[rank]
+    parts = [
+        mine[i : i + job.hardware.micro_batch_size]
+        for i in range(0, len(mine), job.hardware.micro_batch_size)
+    ]
+    length = job.batch.sequence_length
     return [_batch(tokens.windows(part * length, length + 1), part, job.model.vocab_size) for part in parts]

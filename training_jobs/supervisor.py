@@ -56,7 +56,7 @@ _CPU_RUNTIME: Final = {
 def trainer_environment(job: TrainingJob) -> dict[str, str]:
     """Return the trainer's environment: no hub access, no unrestricted unpickling, the job's threads."""
     threads = {"OMP_NUM_THREADS": str(job.threads), "MKL_NUM_THREADS": str(job.threads)}
-    runtime = _CPU_RUNTIME if job.accelerator is Accelerator.CPU else {}
+    runtime = _CPU_RUNTIME if job.hardware.accelerator is Accelerator.CPU else {}
     return {**os.environ, **_OFFLINE, **threads, **runtime, "PYTHONPATH": python_path()}
 
 

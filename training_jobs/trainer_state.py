@@ -22,11 +22,11 @@ WEIGHTS_FILE: Final = "model.safetensors"
 STATE_FILE: Final = "trainer_state.json"
 STATE_TENSORS_FILE: Final = "trainer_state.safetensors"
 NETWORK_PREFIX: Final = "network."
+EMBEDDING: Final = "model.embed_tokens.weight"
+HEAD: Final = "lm_head.weight"
 
 _WEIGHTS: Final = "state_dict"
 _SETTINGS: Final = frozenset({"hparams_name", "hyper_parameters", "hparams_type"})  # job.json holds them
-_HEAD: Final = "lm_head.weight"
-_EMBEDDING: Final = "model.embed_tokens.weight"
 
 
 class WholeCheckpointIO(CheckpointIO):
@@ -44,7 +44,7 @@ class WholeCheckpointIO(CheckpointIO):
         directory.mkdir(parents=True)
         weights = {name.removeprefix(NETWORK_PREFIX): value for name, value in checkpoint[_WEIGHTS].items()}
         if self._tied:
-            del weights[_HEAD]
+            del weights[HEAD]
         save_file(
             {name: _stored(value) for name, value in weights.items()},
             directory / WEIGHTS_FILE,
@@ -73,7 +73,7 @@ def load_weights(directory: Path, *, tie_embeddings: bool) -> dict[str, torch.Te
     """Return a checkpoint folder's weights by Hugging Face's names, tied ones included."""
     weights = dict(load_file(directory / WEIGHTS_FILE))
     if tie_embeddings:
-        weights[_HEAD] = weights[_EMBEDDING]
+        weights[HEAD] = weights[EMBEDDING]
     return weights
 
 

@@ -9,11 +9,11 @@ from numba import njit
 
 from bench.documents import read_texts
 from phoenix_assets.clean.buffers import Codepoints, codepoints
-from phoenix_assets.clean.characters import character_statistics
+from phoenix_assets.clean.character_rules import character_statistics
 from phoenix_assets.clean.ngrams import repeated_ngrams, scratch
 from phoenix_assets.clean.profiles import FunnelParameters, load_profile
 from phoenix_assets.clean.repetition import character_repetition
-from phoenix_assets.clean.words import word_hashes
+from phoenix_assets.clean.word_hashes import word_hashes
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,6 @@ class Inputs:
     words: Any
     word_offsets: Any
     parameters: FunnelParameters
-
-    @property
-    def longest(self) -> int:
-        """Return the characters of the longest text."""
-        return int(np.diff(self.texts.offsets).max(initial=0))
 
 
 def inputs(params: dict[str, Any]) -> Inputs:
@@ -69,7 +64,7 @@ def _character_repetition(given: Inputs) -> list[Any]:
 
 def _word_repetition(given: Inputs) -> list[Any]:
     ratios = np.zeros(len(given.word_offsets) - 1, np.float64)
-    counting = scratch(given.longest).arrays()
+    counting = scratch(given.texts.longest).arrays()
     _repeat_words(given.word_offsets, given.words, given.parameters.word_ngram, counting, ratios)
     return [ratios]
 

@@ -48,12 +48,12 @@ def _characters(loops: Any, given: Inputs) -> list[Any]:
 
 def _character_repetition(loops: Any, given: Inputs) -> list[Any]:
     texts, ngram = given.texts, given.parameters.character_ngram
-    return _repetition(loops.character_repetition, texts.offsets, texts.values, ngram, given.longest)
+    return _repetition(loops.character_repetition, texts.offsets, texts.values, ngram, given.texts.longest)
 
 
 def _word_repetition(loops: Any, given: Inputs) -> list[Any]:
     ngram = given.parameters.word_ngram
-    return _repetition(loops.word_repetition, given.word_offsets, given.words, ngram, given.longest)
+    return _repetition(loops.word_repetition, given.word_offsets, given.words, ngram, given.texts.longest)
 
 
 def _repetition(loop: Any, offsets: Any, values: Any, ngram: int, longest: int) -> list[Any]:

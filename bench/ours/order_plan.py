@@ -1,8 +1,12 @@
-"""Our data-order plan with nothing asked for but the shuffle, from the documents' lengths to the arrays of the plan."""
+"""Our data-order plan with the options that are asked for, from the documents' lengths to the arrays of the plan."""
 
 from typing import Any
 
 from bench.orders import lengths
+
+COMPONENTS = ("books", "small", "others")
+PARTS = 20  # each of the first two components is one of as many
+CHAPTERS = 400  # documents, of which one in PARTS belongs to the book
 
 
 def prepare(params: dict[str, Any]) -> dict[str, Any]:
@@ -11,21 +15,25 @@ def prepare(params: dict[str, Any]) -> dict[str, Any]:
     import polars as pl
 
     from phoenix_assets.order.config import DataOrder, OrderConfig
-    from phoenix_assets.order.stream import Corpus
+    from phoenix_assets.order.stream import Belonging, Corpus
 
     sizes = lengths(params["documents"], params["seed"])
+    number = np.arange(len(sizes), dtype=np.int32)
+    origins = np.random.default_rng(params["seed"]).integers(0, PARTS, len(sizes), dtype=np.uint8)
+    wholes = np.where(origins == COMPONENTS.index("books"), number // CHAPTERS, -1).astype(np.int32)
     corpus = Corpus(
         lengths=sizes,
-        origins=np.zeros(len(sizes), dtype=np.uint8),
-        kinds=pl.DataFrame({"component": ["all"], "copies": [1], "copy": [0]}),
-        max_epochs={"all": 1},
+        origins=np.minimum(origins, len(COMPONENTS) - 1),
+        kinds=pl.DataFrame({"component": COMPONENTS, "copies": [1] * 3, "copy": [0] * 3}),
+        max_epochs=dict.fromkeys(COMPONENTS, 1),
+        belonging=Belonging(wholes, number) if "whole" in params["options"] else None,
     )
     order = DataOrder(
         mixture="synthetic",
         sequence_length=params["sequence_length"],
         global_batch=params["global_batch"],
         seed=params["seed"],
-        options=OrderConfig(),
+        options=OrderConfig.model_validate(params["options"]),
     )
     return {"corpus": corpus, "order": order}
 

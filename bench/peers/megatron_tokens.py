@@ -1,10 +1,9 @@
 """Megatron's `tools/preprocess_data.py`, whose loop the package leaves out: each document encoded alone, then added.
 
 The encoder is `tokenizers`, as that tool takes it; the files are written by Megatron-Core's IndexedDatasetBuilder. It
-needs PyTorch, which the peers' environment has not: this runs in the product's, and finds Megatron in the peers'.
+needs PyTorch, which the peers' environment has not: this runs in the product's, whose tests read with Megatron-Core.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from bench.documents import read_texts
 
 def prepare(params: dict[str, Any]) -> dict[str, Any]:
     """Read the documents and load the tokenizer and Megatron's builder."""
-    sys.path.append(params["peers_packages"])
     from tokenizers import Tokenizer
 
     state = {

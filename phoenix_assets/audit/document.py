@@ -1,123 +1,142 @@
-"""The audit of a document: its fate stage by stage, and the training steps that saw it."""
+"""The audit of a document: its fate stage by stage, its twins, and the training steps that saw it."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import polars as pl
 
-from phoenix_assets.audit.checkpoint import run_behind
-from phoenix_assets.audit.closure import closure
+from phoenix_assets.audit.closure import with_verification
+from phoenix_assets.audit.documents import Located, is_one_of, locate, verdicts_on
 from phoenix_assets.audit.exposure import steps_that_saw
 from phoenix_assets.audit.lost_passages import lost_passages
-from phoenix_assets.audit.twins import twins_of_document
+from phoenix_assets.audit.runs import TrainedRun, run_behind, trained_runs
+from phoenix_assets.audit.scores import scores_of
+from phoenix_assets.audit.twins import copies_of, twins_of_document
 from phoenix_assets.errors import LineageError
-from phoenix_assets.lineage import SideTable, StoredRecord
+from phoenix_assets.lineage import UNPARTITIONED, SideTable, StoredRecord
 from phoenix_assets.schema import Stage
+from resources.document_index import DocumentIndex
 from resources.lake import Lake
 from resources.ledger import LineageLedger
 
-_STAGES = [stage.value for stage in Stage if stage is not Stage.RAW]
+_ROOMS: Final = ("dedup", "mix", "train", "checkpoints", "eval")
 
 
-def audit_document(lake: Lake, ledger: LineageLedger, doc_id: str) -> dict[str, Any]:
-    """Return a document's fate as plain JSON values. Raises LineageError when no ledger knows it."""
-    source, stages = _stages(lake, ledger, doc_id)
-    survivor = next((row["duplicate_of"] for row in stages if row["duplicate_of"]), None)
-    return {
-        "doc_id": doc_id,
-        "source": source,
-        "delivery": stages[0]["delivery"],
-        **_origin(lake, ledger, source, doc_id),
-        "stages": stages,
-        "survivor": _origin(lake, ledger, None, survivor) | {"doc_id": survivor} if survivor else None,
-        "twins": _twins(lake, ledger, doc_id),
-        "lost_passages": lost_passages(lake, ledger, doc_id),
-        "mixtures": _mixtures(lake, ledger, doc_id),
-        "training": _training(lake, ledger, doc_id),
-    }
+def audit_document(
+    lake: Lake, ledger: LineageLedger, doc_id: str, *, verified: bool = False
+) -> dict[str, Any]:
+    """Return a document's fate as plain JSON values. Raises LineageError when no delivery has it."""
+    index = DocumentIndex(lake, ledger)
+    with ledger.connect():
+        ledger.all_heads(
+            [asset for room in _ROOMS for asset in lake.assets(room)]
+        )  # all that is asked for below, at once
+        located = locate(lake, ledger, doc_id, index)
+        stages = verdicts_on(lake, ledger, located)
+        survivor = next((row["duplicate_of"] for row in stages if row["duplicate_of"]), None)
+        runs = list(trained_runs(lake, ledger))
+        found = {
+            **located.origin,
+            "current": located.current,
+            "licences": [term.model_dump(mode="json") for term in located.extracted.record.licences],
+            "stages": stages,
+            "survivor": _origin_of(lake, ledger, survivor) if survivor else None,
+            "twins": _twins(
+                lake,
+                ledger,
+                index,
+                located,
+                kept=any(row["stage"] == Stage.DEDUPED and row["kept"] for row in stages),
+            ),
+            "lost_passages": lost_passages(lake, ledger, located.origin),
+            "mixtures": _mixtures(lake, ledger, runs, doc_id),
+            "training": [row for run in runs for row in _training(lake, ledger, run, index, doc_id)],
+        }
+        judges = _judges(ledger, located, stages) if verified else []
+    return with_verification(lake, found, judges, verified=verified)
 
 
-def _stages(lake: Lake, ledger: LineageLedger, doc_id: str) -> tuple[str, list[dict[str, Any]]]:
-    for source in sorted({asset.split("/")[1] for asset in lake.assets() if asset.startswith("ledger/")}):
-        rows = [row for stage in _STAGES if (row := _ledger_row(lake, ledger, f"{source}/{stage}", doc_id))]
-        if rows:
-            return source, rows
-    raise LineageError(
-        f"no document {doc_id!r} in any ledger; a doc_id is 32 hex digits, from any table or sample"
-    )
+def _judges(ledger: LineageLedger, located: Located, stages: list[dict[str, Any]]) -> list[StoredRecord]:
+    """Return the records whose rows say what became of a document."""
+    versions = {row["data_version"] for row in stages}
+    source, delivery = located.origin["source"], located.origin["delivery"]
+    history = ledger.history([f"{source}/{row['stage']}" for row in stages], delivery)
+    return [stored for stored in history if stored.record.data_version in versions]
 
 
-def _ledger_row(lake: Lake, ledger: LineageLedger, asset: str, doc_id: str) -> dict[str, Any] | None:
-    for stored in ledger.heads(asset).values():
-        table = stored.record.side_tables.get(SideTable.LEDGER)
-        if table is None:
-            continue
-        found = lake.read(table).filter(pl.col("doc_id") == doc_id).collect()
-        if found.height:
-            row = found.row(0, named=True)
-            rules = zip(row.pop("rules_name"), row.pop("rules_value"), row.pop("rules_cond"), strict=True)
-            row["rules"] = [{"rule": name, "value": value, "holds": holds} for name, value, holds in rules]
-            row["data_version"] = stored.record.data_version
-            row["code_version"] = stored.record.code_version
-            return row
-    return None
+def _origin_of(lake: Lake, ledger: LineageLedger, doc_id: str) -> Mapping[str, Any]:
+    """Return where a document that another one names came from, as far as that is still known."""
+    try:
+        return locate(lake, ledger, doc_id).origin
+    except LineageError:
+        return {"doc_id": doc_id}
 
 
-def _origin(lake: Lake, ledger: LineageLedger, source: str | None, doc_id: str) -> dict[str, Any]:
-    """Return where a document came from: locator, URL, title."""
-    sources = (
-        [source]
-        if source
-        else sorted(asset.split("/")[0] for asset in lake.assets() if asset.endswith("/extracted"))
-    )
-    for name in sources:
-        for stored in ledger.heads(f"{name}/extracted").values():
-            rows = lake.read(stored.as_input()).filter(pl.col("doc_id") == doc_id)
-            found = rows.select("source", "delivery", "locator", "url", "title").collect()
-            if found.height:
-                return found.row(0, named=True)
-    return {}
-
-
-def _heads(lake: Lake, ledger: LineageLedger, prefix: str) -> list[StoredRecord]:
-    assets = [asset for asset in lake.assets() if asset.startswith(prefix)]
-    return [stored for asset in assets for _, stored in sorted(ledger.heads(asset).items())]
-
-
-def _twins(lake: Lake, ledger: LineageLedger, doc_id: str) -> list[dict[str, Any]]:
+def _twins(
+    lake: Lake, ledger: LineageLedger, index: DocumentIndex, located: Located, *, kept: bool
+) -> list[dict[str, Any]]:
     """Return the other documents that were dropped as copies of the same survivor."""
-    found = twins_of_document(lake, ledger, doc_id)
+    doc_id = located.origin["doc_id"]
+    if kept:
+        return copies_of(lake, ledger, index, doc_id, located.origin)
+    found = twins_of_document(lake, ledger, doc_id, located.origin)
     return [twin for twin in found["twins"] if twin["doc_id"] != doc_id] if found else []
 
 
-def _mixtures(lake: Lake, ledger: LineageLedger, doc_id: str) -> list[dict[str, Any]]:
+def mixtures_to_look_at(lake: Lake, ledger: LineageLedger, runs: list[TrainedRun]) -> list[StoredRecord]:
+    """Return the newest version of every mixture, and those that runs were trained on."""
+    heads = ledger.all_heads(lake.assets("mix"))
+    newest = [partitions[UNPARTITIONED] for _, partitions in sorted(heads.items())]
+    looked_at = {(stored.record.asset, stored.record.data_version): stored for stored in newest}
+    for run in runs:
+        looked_at.setdefault((run.mixture.record.asset, run.mixture.record.data_version), run.mixture)
+    return list(looked_at.values())
+
+
+def _mixtures(lake: Lake, ledger: LineageLedger, runs: list[TrainedRun], doc_id: str) -> list[dict[str, Any]]:
+    records = mixtures_to_look_at(lake, ledger, runs)
+    wanted = is_one_of([doc_id])
+    chosen = pl.collect_all(
+        [
+            lake.read_commit(stored.as_input()).filter(wanted).select("component", "split", "copies")
+            for stored in records
+        ]
+    )
     found = []
-    for stored in _heads(lake, ledger, "mix/"):
-        table = stored.record.side_tables[SideTable.LEDGER]
-        verdict = lake.read(table).filter(pl.col("doc_id") == doc_id).select("kept", "drop_reason").collect()
-        chosen = lake.read(stored.as_input()).filter(pl.col("doc_id") == doc_id)
-        row = chosen.select("component", "split", "copies").collect()
-        if verdict.height:
-            details = row.row(0, named=True) if row.height else {}
-            found.append({"mixture": stored.record.asset, **verdict.row(0, named=True), **details})
+    for stored, rows in zip(records, chosen, strict=True):
+        verdict = {"kept": True, "drop_reason": "success", **rows.row(0, named=True)} if rows.height else None
+        if verdict is None:
+            table = stored.record.side_tables[SideTable.LEDGER]
+            left_out = lake.read_commit(table).filter(wanted).select("kept", "drop_reason").collect()
+            verdict = left_out.row(0, named=True) if left_out.height else None
+        if verdict is not None:
+            found.append(
+                {"mixture": stored.record.asset, "data_version": stored.record.data_version, **verdict}
+            )
     return found
 
 
-def _training(lake: Lake, ledger: LineageLedger, doc_id: str) -> list[dict[str, Any]]:
-    """Return, for each run, where the document's tokens stand and which steps saw them."""
+def _training(
+    lake: Lake, ledger: LineageLedger, run: TrainedRun, index: DocumentIndex, doc_id: str
+) -> list[dict[str, Any]]:
+    """Return where the document's tokens stand in a run, which steps saw them, and what came of it."""
+    found_in = index.in_tokens(run.tokens, lambda: run.run.trace, doc_id)
+    if not found_in.places:
+        return []
+    opened = run_behind(lake, [run.tokens, run.order], found_in.starts)
+    copies = opened.trace.rows(found_in.places).filter(pl.col("doc_id") == doc_id)
     found = []
-    for train in _heads(lake, ledger, "train/"):
-        run = run_behind(lake, closure(ledger, train))
-        copies = run.trace.find(doc_id)
-        steps = int(lake.read(train.as_input()).select(pl.col("step").max()).collect().item() or 0)
-        found += [
+    for copy, shard, offset, tokens in copies.select("copy", "shard", "offset", "tokens").iter_rows():
+        steps = steps_that_saw(opened, offset, tokens, run.steps)
+        found.append(
             {
-                "run": train.record.asset,
+                "run": f"train/{run.experiment}",
                 "copy": copy,
                 "shard": shard,
                 "token_offset": offset,
                 "tokens": tokens,
-                "steps": steps_that_saw(run, offset, tokens, steps),
+                "steps": steps,
+                "checkpoints": scores_of(lake, ledger, run, since=steps[0]) if steps else [],
             }
-            for copy, shard, offset, tokens in copies.select("copy", "shard", "offset", "tokens").iter_rows()
-        ]
+        )
     return found

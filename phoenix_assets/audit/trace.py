@@ -4,8 +4,8 @@ from typing import Any
 
 import polars as pl
 
-from phoenix_assets.audit.checkpoint import run_behind
 from phoenix_assets.audit.exposure import served
+from phoenix_assets.audit.runs import run_behind
 from phoenix_assets.errors import LineageError
 from phoenix_assets.lineage import StoredRecord
 from resources.lake import Lake

@@ -1,19 +1,21 @@
-"""Rules over single characters and lines: the share of special characters, the share of short lines.
+"""What is known about each character: its class, its lower case, and both together, its traits.
 
 *Special characters* are those of BLOOM's filtering (bigscience-workshop/data_tooling, ac_dc/filtering.py and
 parameters_filtering.py): ASCII punctuation, digits and white space, a list of marks and symbols seen in crawls
 (which holds a few Chinese and Japanese letters, among them 一, 上, 士, ン, ー), and every emoji of one code point.
-The set is `SPECIAL_RANGES`; the same set is what words are stripped of.
+The set is `SPECIAL_RANGES`; a character that is neither special nor white space is called a letter here.
+
+The rules over characters, lines and words read a text's traits instead of its characters, each looked up once.
 """
 
 from functools import cache
 from typing import Final
 
 import numpy as np
-import polars as pl
+import numpy.typing as npt
 from numba import njit
 
-from phoenix_assets.clean.buffers import Bytes, Codepoints, Flags, Floats, Ints, Points
+from phoenix_assets.clean.buffers import Bytes, Flags, Points
 
 KERNEL_VERSION: Final = "1"
 
@@ -40,7 +42,13 @@ SPECIAL_RANGES: Final = (
 )
 
 UNICODE_SIZE: Final = 0x110000
+CASED_CODEPOINTS: Final = 0x1E944  # no character beyond has another case
 LINE_END: Final = 10
+
+SPECIAL, WHITE = 1, 2  # bits of a character's class
+CLASS_SHIFT: Final = 24  # of the class in a character's traits; the lower case is below
+LETTERS: Final = (1 << CLASS_SHIFT) - 1  # traits up to here are those of letters
+TRAIT_PADDING: Final = 8  # traits behind a text's, so that a word can be read in eights
 
 WHITESPACE: Final = (
     "9-D 1C-20 85 A0 1680 2000-200A 2028 2029 202F 205F 3000"  # what str.isspace() calls white space
@@ -65,83 +73,45 @@ def character_table(ranges: str) -> Flags:
 
 @cache
 def class_table() -> Bytes:
-    """Return the class of each code point: bit 0 set for special characters, bit 1 for white space; 0: a letter."""
+    """Return the class of each code point: the bits SPECIAL and WHITE; 0: a letter."""
     table = np.zeros(UNICODE_SIZE, np.uint8)
-    table[character_table(SPECIAL_RANGES)] |= np.uint8(1)
-    table[character_table(WHITESPACE)] |= np.uint8(2)
+    table[character_table(SPECIAL_RANGES)] |= np.uint8(SPECIAL)
+    table[character_table(WHITESPACE)] |= np.uint8(WHITE)
     table.setflags(write=False)
     return table
 
 
-def character_statistics(texts: Codepoints, short_line_characters: int) -> pl.DataFrame:
-    """Count characters and lines.
-
-    Returns one row a text: `characters` Int64; `special_characters` Float64, special characters over all characters;
-    `short_lines` Float64, lines with fewer than `short_line_characters` characters over all lines. A line is measured
-    as words are, without the special characters at its ends; one without a visible character is no line. An empty
-    text has 0.0 for both shares.
-    """
-    special, short = np.zeros((2, len(texts)), np.float64)
-    _character_statistics(texts.offsets, texts.values, class_table(), short_line_characters, special, short)
-    return pl.DataFrame(
-        {"characters": np.diff(texts.offsets), "special_characters": special, "short_lines": short}
-    )
+@cache
+def lower_table() -> npt.NDArray[np.int32]:
+    """Return the lower case of each code point, where that is one code point too; else the code point itself."""
+    lowered = [chr(point).lower() for point in range(CASED_CODEPOINTS)]
+    table = np.array([ord(low) if len(low) == 1 else i for i, low in enumerate(lowered)], np.int32)
+    table.setflags(write=False)
+    return table
 
 
-@njit(cache=True, nogil=True)
-def _character_statistics(
-    offsets: Ints,
-    values: Points,
-    classes: Bytes,
-    short_length: int,
-    special: Floats,
-    short: Floats,
-) -> None:
-    for text in range(len(offsets) - 1):
-        characters = values[offsets[text] : offsets[text + 1]]
-        special[text], short[text] = characters_of(characters, classes, short_length)
+@cache
+def _trait_table() -> Points:
+    """Return the traits of each code point: its lower case in the low bits, its class of `class_table` above."""
+    traits = np.arange(UNICODE_SIZE, dtype=np.uint32)
+    traits[:CASED_CODEPOINTS] = lower_table()
+    traits |= class_table().astype(np.uint32) << np.uint32(CLASS_SHIFT)
+    traits.setflags(write=False)
+    return traits
+
+
+def trait_memory(longest: int) -> tuple[Points, Points]:
+    """Return what `traits_of` reads, and memory for texts of up to `longest` characters and `TRAIT_PADDING` more."""
+    return _trait_table(), np.empty(longest + TRAIT_PADDING, np.uint32)
 
 
 @njit(cache=True, nogil=True)
-def characters_of(
+def traits_of(
     text: Points,
-    classes: Bytes,
-    short_length: int,
-) -> tuple[float, float]:
-    """Return the shares of special characters and of short lines of one text."""
-    count = np.uint64(0)
-    lines = 0
-    short_lines = 0
-    start = 0
+    memory: tuple[Points, Points],
+) -> Points:
+    """Return the traits of a text: a part of the memory of `trait_memory`."""
+    table, room = memory
     for i in range(np.uint64(len(text))):
-        c = text[i]
-        count += np.uint64(classes[c] & 1)
-        if c == LINE_END:
-            length = _line_length(text[start:i], classes)
-            lines += length >= 0
-            short_lines += 0 <= length < short_length
-            start = i + 1
-    length = _line_length(text[start:], classes)
-    lines += length >= 0
-    short_lines += 0 <= length < short_length
-    return (count / len(text) if len(text) > 0 else 0.0), (short_lines / lines if lines > 0 else 0.0)
-
-
-@njit(cache=True, nogil=True)
-def _line_length(
-    line: Points,
-    classes: Bytes,
-) -> int:
-    """Return the characters from the first letter to the last, 0 without a letter, -1 for a line of white space."""
-    end = len(line)
-    while end > 0 and classes[line[end - 1]] != 0:
-        end -= 1
-    if end == 0:
-        for c in line:
-            if classes[c] == 1:
-                return 0
-        return -1
-    start = 0
-    while classes[line[start]] != 0:
-        start += 1
-    return end - start
+        room[i] = table[text[i]]
+    return room[: len(text)]

@@ -12,15 +12,8 @@ import numpy as np
 import polars as pl
 
 from phoenix_assets.clean.buffers import Hashes, Ints, codepoints
-from phoenix_assets.clean.words import (
-    FLAGGED,
-    FLAGGED_PREFIX,
-    KIND_BITS,
-    STOPWORD,
-    Lexicon,
-    extend,
-    word_hashes,
-)
+from phoenix_assets.clean.word_hashes import extend, word_hashes
+from phoenix_assets.clean.words import FLAGGED, FLAGGED_PREFIX, KIND_BITS, STOPWORD, Lexicon
 
 KERNEL_VERSION: Final = "2"
 

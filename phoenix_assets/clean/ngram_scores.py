@@ -3,8 +3,7 @@
 KenLM scores word after word (lm/model.cc): it looks the longest n-gram up that ends with the word, and adds the backoffs
 of the longer ones that it had to give up. Which n-grams there are depends on the words alone, so the kernel does not
 wait for one word's score before the next: it numbers all words of a block of lines, then looks their bigrams up, then
-the trigrams of those that had one, and so on. Lookups of one step are independent of each other, so many entries are
-fetched from memory at once.
+the trigrams of those that had one, and so on (`ngram_lookup`).
 
 The scores are KenLM's, so this module has no version of its own.
 """
@@ -14,15 +13,14 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from phoenix_assets.clean.buffers import Bytes, Floats, Hashes, Ints, Points
-from phoenix_assets.clean.ngram_model import NgramModel, Table
+from phoenix_assets.clean.buffers import Floats, Hashes, Ints, Points
+from phoenix_assets.clean.ngram_lookup import ABSENT, fetch, find, hash_line, hash_word, number_words
+from phoenix_assets.clean.ngram_model import NgramModel
 from phoenix_assets.clean.perplexity import PADDING, Sentences
 
 BLOCK: Final = 8192  # words and marks that are looked up together, or those of a longer line
 MARKS: Final = (b"<s>", b"</s>")  # beginning and end of a line
-ABSENT: Final = 0xFFFFFFFFFFFFFFFF
-# MurmurHash64A (Austin Appleby), by which words are found; and the mixing of words' numbers into an n-gram's key.
-MURMUR: Final = 0xC6A4A7935BD1E995
+# The mixing of words' numbers into an n-gram's key.
 MIX_KEY: Final = 8978948897894561157
 MIX_WORD: Final = 17894857484156487943
 
@@ -41,10 +39,10 @@ def _marks(model: NgramModel) -> Points:
     memory = _memory(model.order, len(MARKS))
     numbers, keys, *_ = memory
     for place, mark in enumerate(MARKS):
-        keys[place] = _hash_word(
+        keys[place] = hash_word(
             np.frombuffer(mark + bytes(PADDING), np.uint8), np.uint64(0), np.uint64(len(mark))
         )
-    _number(model.words, np.uint64(len(MARKS)), memory)
+    number_words(model.words, np.uint64(len(MARKS)), memory[:4])
     found: Points = numbers
     return found
 
@@ -76,122 +74,21 @@ def _score_lines(
 ) -> None:
     tokens, keys, room = text[-1], memory[1], len(memory[0])
     words = np.empty(room, np.int64)
-    line = token = 0
+    line = token = np.int64(0)  # int64, no literal: numba would compile twice what is called with it
     while line < len(tokens):
         first, count = line, 0
         while line < len(tokens) and count + tokens[line] + 2 * (line + 1 - first) <= room:
-            words[line - first] = _hash_line(text, line, token, keys[count:])
+            words[line - first] = hash_line(text, line, token, keys[count:])
             count += words[line - first]
             token += tokens[line]
             line += 1
         block = words[: line - first]
         size = np.uint64(count + 2 * len(block))
-        _number(tables[0], np.uint64(count), memory)
+        number_words(tables[0], np.uint64(count), memory[:4])
         _place(block, marks, memory)
         _match(size, tables, memory)
         _back_off(size, memory)
         _add(block, memory[-2], scores[first:line])
-
-
-@njit(cache=True, nogil=True)
-def _hash_line(
-    text: Any,
-    line: int,
-    token: int,
-    keys: Hashes,
-) -> Any:
-    """Hash the words of a line, whose first is the token `token` of all, up to a NUL; return how many there are."""
-    data, offsets, starts, tokens = text
-    one, last = np.uint64(1), np.uint64(tokens[line] - 1)
-    words = starts[token : token + tokens[line]]
-    for k in range(last + one):
-        start = np.uint64(words[k])
-        end = np.uint64(words[k + one]) - one if k < last else np.uint64(offsets[line + 1])
-        if data[start] == 0:
-            return np.int64(k)
-        keys[k] = _hash_word(data, start, end)
-    return np.int64(last + one)
-
-
-@njit(cache=True, nogil=True)
-def _hash_word(
-    data: Bytes,
-    start: Any,
-    end: Any,
-) -> Any:
-    """Return MurmurHash64A with seed 0 of `data[start:end]`; reads up to 7 bytes beyond."""
-    multiplier, shift, eight, one = np.uint64(MURMUR), np.uint64(47), np.uint64(8), np.uint64(1)
-    key = (end - start) * multiplier
-    while start + eight <= end:
-        part = _eight(data, start) * multiplier
-        part ^= part >> shift
-        key = (key ^ part * multiplier) * multiplier
-        start += eight
-    if start < end:
-        part = _eight(data, start) & ((one << (eight * (end - start))) - one)
-        key = (key ^ part) * multiplier
-    key ^= key >> shift
-    key *= multiplier
-    return key ^ (key >> shift)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _eight(
-    data: Bytes,
-    at: Any,
-) -> Any:
-    """Return eight bytes as a number, the first one lowest; the compiler makes one load of it."""
-    number = np.uint64(data[at])
-    for place in range(np.uint64(1), np.uint64(8)):
-        number |= np.uint64(data[at + place]) << (np.uint64(8) * place)
-    return number
-
-
-@njit(cache=True, nogil=True)
-def _fetch(
-    table: Table,
-    keys: Hashes,
-    count: Any,
-    slots: Hashes,
-    met: Hashes,
-) -> None:
-    """Find the first slot where each of `count` keys may be, and the key that is met there."""
-    size = np.uint64(len(table))
-    for k in range(count):
-        slots[k] = keys[k] % size
-    for k in range(count):
-        met[k] = table[slots[k]].key
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _find(
-    table: Table,
-    key: Any,
-    slot: Any,
-    met: Any,
-) -> Any:
-    """Return the slot of a key, ABSENT where the table does not have it."""
-    one, zero = np.uint64(1), np.uint64(0)
-    while met != key and met != zero:
-        slot += one
-        if slot == np.uint64(len(table)):
-            slot = zero
-        met = table[slot].key
-    return slot if met == key else np.uint64(ABSENT)
-
-
-@njit(cache=True, nogil=True)
-def _number(
-    words: Table,
-    count: Any,
-    memory: Any,
-) -> None:
-    """Write the numbers of the first `count` words, by their hashes; 0 for unknown ones."""
-    numbers, keys, slots, met = memory[:4]
-    _fetch(words, keys, count, slots, met)
-    for k in range(count):
-        slot = _find(words, keys[k], slots[k], met[k])
-        numbers[k] = words[slot].number if slot != np.uint64(ABSENT) else np.uint32(0)
 
 
 @njit(cache=True, nogil=True)
@@ -249,10 +146,10 @@ def _match(
         before = order - one
         table = middle[starts[before - one] : starts[before]]
         _lengthen(numbers, going, before, keys, left)
-        _fetch(table, keys, left, slots, met)
+        fetch(table, keys, left, slots, met)
         count, left = left, np.uint64(0)
         for k in range(count):
-            slot = _find(table, keys[k], slots[k], met[k])
+            slot = find(table, keys[k], slots[k], met[k])
             if slot != absent:
                 at = np.uint64(going[k])
                 entry = table[slot]
@@ -260,9 +157,9 @@ def _match(
                 keys[left], going[left] = keys[k], at
                 left += _goes_on(entry.prob, depth[at], order)
     _lengthen(numbers, going, np.uint64(len(starts)), keys, left)
-    _fetch(longest, keys, left, slots, met)
+    fetch(longest, keys, left, slots, met)
     for k in range(left):
-        slot = _find(longest, keys[k], slots[k], met[k])
+        slot = find(longest, keys[k], slots[k], met[k])
         if slot != absent:
             at = np.uint64(going[k])
             prob[at], length[at] = longest[slot].prob, len(starts) + 1

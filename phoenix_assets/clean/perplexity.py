@@ -23,10 +23,10 @@ from phoenix_assets.clean.buffers import (
     Points,
     codepoints,
     column,
+    near,
     write_codepoint,
 )
-from phoenix_assets.clean.characters import LINE_END, UNICODE_SIZE, WHITESPACE, character_table
-from phoenix_assets.clean.words import lower_table
+from phoenix_assets.clean.characters import LINE_END, UNICODE_SIZE, WHITESPACE, character_table, lower_table
 
 KERNEL_VERSION: Final = "1"
 
@@ -77,7 +77,7 @@ def tokenize(
     """Tokenise the lines of `texts` (of those at `rows`, their first `max_chars` characters); lines without tokens go."""
     points = texts if isinstance(texts, Codepoints) else codepoints(texts)
     chosen = np.arange(len(points), dtype=np.int64) if rows is None else rows
-    limit = max_chars or int(np.diff(points.offsets).max(initial=0))
+    limit = max_chars or points.longest
     read = int(np.minimum(np.diff(points.offsets)[chosen], limit).sum())
     data = np.empty(5 * read + PADDING, np.uint8)
     offsets = np.zeros(read + 1, np.int64)
@@ -88,6 +88,7 @@ def tokenize(
         chosen,
         limit,
         _token_traits(lang in BY_CHARACTER),
+        np.empty(min(limit, points.longest), np.uint32),
         data,
         offsets,
         starts,
@@ -152,6 +153,7 @@ def _tokenize(
     rows: Ints,
     limit: int,
     traits: Points,
+    room: Points,
     data: Bytes,
     offsets: Ints,
     starts: Ints,
@@ -163,7 +165,7 @@ def _tokenize(
     lines = 0
     used = found = zero
     for row in rows:
-        text = values[in_offsets[row] : min(in_offsets[row + 1], in_offsets[row] + limit)]
+        text = near(values[in_offsets[row] : min(in_offsets[row + 1], in_offsets[row] + limit)], room)
         size = np.uint64(len(text))
         i = zero
         while i < size:

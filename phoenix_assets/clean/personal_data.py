@@ -145,8 +145,8 @@ def _find(
     for text_row in range(len(offsets) - 1):
         text = values[offsets[text_row] : offsets[text_row + 1]]
         base = offsets[text_row]
-        i = 0
-        after = 0  # the end of what was found last
+        i = np.int64(0)  # int64, no literal: numba would compile twice what is called with it
+        after = np.int64(0)  # the end of what was found last
         while i < len(text):
             trigger = triggers[text[i]]
             if trigger == 0 or not open_to[base + i]:
@@ -208,7 +208,7 @@ def _number(
     if groups == 0 or not free_before(text, i):
         return i, run, NONE
     for number in range(groups, 0, -1):
-        count = 0
+        count = np.int64(0)
         for k in range(number):
             count += sizes[k]
         last = ends[number - 1]

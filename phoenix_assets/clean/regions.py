@@ -214,7 +214,7 @@ def _mark_text(
     url: Flags,
     kinds: Any,
 ) -> None:
-    i = 0
+    i = np.int64(0)  # int64, no literal: numba would compile twice what is called with it
     unclosed = 0  # the fence that nothing closes any more
     while i < len(text):
         if (i == 0 or text[i - 1] == LINE_END) and text[i] != LINE_END:

@@ -18,7 +18,7 @@ KERNEL_VERSION: Final = "1"
 
 def character_repetition(texts: Codepoints, ngram: int) -> pl.Series:
     """Return the character repetition ratio of each text, Float64; 0.0 for a text shorter than `ngram`."""
-    memory = scratch(int(np.diff(texts.offsets).max(initial=0)))
+    memory = scratch(texts.longest)
     ratios = np.zeros(len(texts), np.float64)
     _character_repetition(texts.offsets, texts.values, ngram, memory.arrays(), ratios)
     return pl.Series("character_repetition", ratios)

@@ -36,8 +36,7 @@ def segmented(langs: pl.Series) -> Flags:
 
 def word_ends(texts: Codepoints, words: Dictionary) -> list[Ints]:
     """Cut each text into words; return where each word ends, in characters, the last one at the text's end."""
-    longest = int(np.diff(texts.offsets).max(initial=0))
-    ends, scores = np.empty(longest, np.int64), np.empty(longest + 1, np.float64)
+    ends, scores = np.empty(texts.longest, np.int64), np.empty(texts.longest + 1, np.float64)
     found = []
     for start, end in zip(texts.offsets[:-1], texts.offsets[1:], strict=True):
         count = cut_words(texts.values[start:end], *words.arrays(), scores, ends)

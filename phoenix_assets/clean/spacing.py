@@ -44,7 +44,7 @@ def _collapse_text(
     blank_lines = 0
     code_until = 0
     unclosed = 0
-    i = 0
+    i = np.int64(0)  # int64, no literal: numba would compile twice what is called with it
     while i <= len(text):
         fence = fence_at(text, i) if i >= code_until and not keep_layout else 0
         if fence > 0 and fence != unclosed:

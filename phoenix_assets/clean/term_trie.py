@@ -18,12 +18,11 @@ import numpy.typing as npt
 import polars as pl
 from numba import njit
 
-from phoenix_assets.clean.buffers import Bytes, Codepoints, Flags, Ints, Points, codepoints
-from phoenix_assets.clean.characters import UNICODE_SIZE
+from phoenix_assets.clean.buffers import Bytes, Codepoints, Flags, Ints, Points, codepoints, near
+from phoenix_assets.clean.characters import UNICODE_SIZE, lower_table
 from phoenix_assets.clean.dictionary import dictionary
 from phoenix_assets.clean.personal_candidates import is_alphanumeric
 from phoenix_assets.clean.segmentation import cut_words
-from phoenix_assets.clean.words import lower_table
 
 ASCII: Final = 128
 OPENING_BITS: Final = 17
@@ -80,12 +79,13 @@ def term_trie(terms: Mapping[str, int]) -> TermTrie:
 
 def count_terms(texts: Codepoints, trie: TermTrie, levels: int) -> tuple[Ints, Ints]:
     """Return, a row a level and a column a text, how many terms match and how many characters they have."""
-    longest = int(np.diff(texts.offsets).max(initial=0))
+    longest = texts.longest
     matches, characters = np.zeros((2, levels, len(texts)), np.int64)
     memory = (
         np.empty(longest + 1, np.float64),
         np.empty(longest + 1, np.int64),
         np.empty(longest + 1, np.bool_),
+        np.empty(longest + 1, np.uint32),
         np.empty(longest + 1, np.uint32),
     )
     words = dictionary().arrays()
@@ -278,10 +278,10 @@ def _match(
     characters: Ints,
 ) -> None:
     entries, bitmap, singles, weights, in_run = words
-    scores, ends, boundaries, found = memory
+    scores, ends, boundaries, found, room = memory
     openings, traits = matcher[-2:]
     for row in range(len(offsets) - 1):
-        text = values[offsets[row] : offsets[row + 1]]
+        text = near(values[offsets[row] : offsets[row + 1]], room)
         places = found[: _candidates(text, lower, openings, traits, found)]
         if _match_text(text, places, matcher, lower, boundaries, False, matches[:, row], characters[:, row]):
             continue

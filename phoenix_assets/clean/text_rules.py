@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from numba import njit
 
-from phoenix_assets.clean.buffers import Bytes, Codepoints, Floats, Ints, Points
-from phoenix_assets.clean.characters import characters_of, class_table
+from phoenix_assets.clean.buffers import Codepoints, Floats, Ints, Points
+from phoenix_assets.clean.character_rules import short_line_share, special_share
+from phoenix_assets.clean.characters import trait_memory, traits_of
 from phoenix_assets.clean.ngrams import scratch
 from phoenix_assets.clean.profiles import FunnelParameters
 from phoenix_assets.clean.repetition import repetition_of
@@ -33,10 +34,10 @@ def text_rules(
     _text_rules(
         texts.offsets,
         texts.values,
-        class_table(),
+        trait_memory(texts.longest),
         (parameters.short_line_characters, parameters.character_ngram, parameters.word_ngram),
         word_inputs(texts, langs, lexicon),
-        scratch(int(np.diff(texts.offsets).max(initial=0))).arrays(),
+        scratch(texts.longest).arrays(),
         characters,
         number,
         ratios,
@@ -50,7 +51,7 @@ def text_rules(
 def _text_rules(
     offsets: Ints,
     values: Points,
-    classes: Bytes,
+    memory: tuple[Points, Points],
     lengths: tuple[int, int, int],
     inputs: Any,
     counting: Any,
@@ -61,6 +62,9 @@ def _text_rules(
     short_length, character_ngram, word_ngram = lengths
     for row in range(len(offsets) - 1):
         text = values[offsets[row] : offsets[row + 1]]
-        characters[0, row], characters[1, row] = characters_of(text, classes, short_length)
+        # First what reads the text on vectors, which waits for memory least.
         characters[2, row] = repetition_of(text, character_ngram, counting)
-        words_of(row, text, inputs, word_ngram, counting, number, ratios)
+        traits = traits_of(text, memory)
+        characters[0, row] = special_share(traits)
+        characters[1, row] = short_line_share(traits, short_length)
+        words_of(row, text, traits, inputs, word_ngram, counting, number, ratios)

@@ -79,10 +79,10 @@ def materialize(selection: tuple[str, ...], upstream: bool, dry_run: bool, take_
 @main.command()
 def instance() -> None:
     """Prepare the Dagster instance of $PHOENIX_HOME and print its folder ($DAGSTER_HOME)."""
-    from resources.instance import prepare_instance
+    from resources.instance import open_instance
     from resources.lake import phoenix_home
 
-    click.echo(prepare_instance(phoenix_home()))
+    click.echo(open_instance(phoenix_home()).root_directory)
 
 
 def _take_landed(phoenix: "Phoenix", planner: "Planner") -> None:

@@ -71,6 +71,30 @@ def mixture_freeze(version: str) -> None:
     click.echo(f"wrote {frozen_path(ledger.lake, version)}")
 
 
+@mixture.command("card")
+@click.argument("version")
+@click.option(
+    "--made", default="", help="Data version (or its beginning) or storage version; default: newest."
+)
+@click.option("--croissant", is_flag=True, help="Print the Croissant metadata (JSON-LD) instead.")
+def mixture_card(version: str, made: str, croissant: bool) -> None:
+    """Print the dataset card of VERSION: sources, sizes, licences, languages, funnel, rules. Nothing is materialised.
+
+    Card and Croissant metadata of the newest are in $PHOENIX_HOME/reports/mix/VERSION.
+    """
+    import tempfile
+    from pathlib import Path
+
+    from resources.mixture_card import CROISSANT, write_card
+    from resources.rebuild import find_version
+
+    phoenix = open_phoenix()
+    stored = find_version(phoenix.lake, f"mix/{version}", "", made)
+    with tempfile.TemporaryDirectory() as folder:
+        card = write_card(phoenix.ledger, stored, Path(folder))
+        click.echo((Path(folder) / CROISSANT).read_text("utf-8") if croissant else card)
+
+
 def plan_of(ledger: "LineageLedger", recipe: "Mixture") -> dict[str, Any]:
     """Return a mixture's plan as JSON values.
 

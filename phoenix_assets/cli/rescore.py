@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phoenix_assets.bounds import bounds_text
 from phoenix_assets.cli.home import as_json, open_phoenix
 from phoenix_assets.cli.main import main
 from phoenix_assets.cli.names import named, named_source
-from phoenix_assets.cli.study_report import bounds_text
 from phoenix_assets.cli.terminal_histogram import histogram_text
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from phoenix_assets.bounds import SIGNS, bounds_text
 from phoenix_assets.cli.terminal_histogram import histogram_text
 
 if TYPE_CHECKING:
     from phoenix_assets.clean.study_config import StudyConfig
 
-_SIGNS: Final = {"above": ">", "at_least": "≥", "below": "<", "at_most": "≤"}
 _STYLE: Final = (
     "body{font:14px system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;margin:1em 0}td,th{padding:.3em .7em;border-bottom:1px solid #ddd;"
@@ -108,23 +108,16 @@ def _head(study: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def bounds_text(bounds: Mapping[str, Any]) -> str:
-    """Return bounds as people write them; other keys are ignored."""
-    return (
-        " and ".join(f"{sign} {bounds[name]:,g}" for name, sign in _SIGNS.items() if name in bounds) or "ever"
-    )
-
-
 def _marks(study: Mapping[str, Any], lang: str) -> tuple[dict[str, float], dict[str, float]]:
     """Return the bounds in force in `lang` and those that are tried there, by what a picture calls them."""
     now = study["bounds"].get(lang, study["bounds"][""])
     concerned = study["lang"] or not lang or lang not in study["bounds"]
     tried = study["cutoff"] if study["cutoff"] and concerned else {}
     return (
-        {f"now {sign} {now[name]:,g}": now[name] for name, sign in _SIGNS.items() if name in now},
+        {f"now {sign} {now[name]:,g}": now[name] for name, sign in SIGNS.items() if name in now},
         {
             f"tried {sign} {tried[name]:,g}": tried[name]
-            for name, sign in _SIGNS.items()
+            for name, sign in SIGNS.items()
             if name in tried and tried[name] != now.get(name)
         },
     )

@@ -38,6 +38,7 @@ INDEX_KERNELS = tuple(
         "columns",
         "index",
         "segments",
+        "matching",
         "settle",
         "update",
         "store",

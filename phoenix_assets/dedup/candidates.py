@@ -15,6 +15,8 @@ import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 
+from phoenix_assets.dedup.binary import reordered
+
 KERNEL_VERSION: Final = "2"
 
 
@@ -148,24 +150,29 @@ def _fits(paths: Sequence[str], size: int) -> bool:
 def _sorted(
     deliveries: Sequence[tuple[int, DeliveryInput]], column: str, wanted: pl.DataFrame, partly: Sequence[int]
 ) -> pl.DataFrame:
-    """Return what `candidates` yields, in one frame."""
+    """Return what `candidates` yields, in one frame.
+
+    Prints are read last, file by file into their places, so that there is no second copy of them in memory.
+    """
     decisions = [path for _, one in deliveries for path in one.decisions]
     dropped = [_read(path, ["doc_id", "kept"]).filter(~pl.col("kept")) for path in decisions]
-    frames = []
+    frames, height = [], 0
     for number, one in deliveries:
         for path in one.signatures:
             rows = _read(path, ["doc_id", "lang", "quality", "received", column]).select(
-                pl.exclude(column), print=column, delivery_number=pl.lit(number, pl.Int32),
+                pl.exclude(column), size=pl.col(column).bin.size(), row=pl.int_range(height, height + pl.len()),
+                delivery_number=pl.lit(number, pl.Int32),
                 rank=pl.lit(one.rank), source=pl.lit(one.source), delivery=pl.lit(one.delivery),
             )  # fmt: skip
-            if number in partly:
-                rows = rows.join(wanted, on="doc_id", how="semi")
-            frames.append(rows)
+            height += rows.height
+            frames.append(rows.join(wanted, on="doc_id", how="semi") if number in partly else rows)
     rows = pl.concat(frames)
     if dropped:
         rows = rows.join(pl.concat(dropped), on="doc_id", how="anti")
     in_order = rows.sort(*_BEST_FIRST, descending=list(_BEST_FIRST.values()), nulls_last=True)
-    return in_order.select("doc_id", "lang", "print", "delivery_number")
+    files = (_read(Path(path), [column])[column] for path in _signature_paths(deliveries))
+    prints = reordered("print", files, in_order["row"].to_numpy(), in_order["size"])
+    return in_order.select("doc_id", "lang", prints, "delivery_number")
 
 
 def _read(path: Path, columns: list[str]) -> pl.DataFrame:

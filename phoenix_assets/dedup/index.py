@@ -18,12 +18,12 @@ import numpy.typing as npt
 import polars as pl
 
 from phoenix_assets.dedup.binary import to_binary
+from phoenix_assets.dedup.matching import matches
 from phoenix_assets.dedup.segments import (
     GONE,
     Block,
     Numbers,
     Segment,
-    matches,
     merge_segments,
     replace_survivors,
     write_segment,
@@ -217,6 +217,11 @@ def pieces(numbers: Numbers, most: int) -> Iterator[Numbers]:
     """Yield numbers in pieces of no more than `most`."""
     for start in range(0, len(numbers), most):
         yield numbers[start : start + most]
+
+
+def spans(firsts: Numbers, sizes: Numbers) -> Numbers:
+    """Return `sizes` numbers from each of the `firsts` on, in one array."""
+    return np.repeat(firsts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
 
 
 def doc_ids(ids: npt.NDArray[np.uint8]) -> pl.Series:

@@ -11,7 +11,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from phoenix_assets.dedup import binary, shingles
 from phoenix_assets.dedup.config import SignatureConfig
@@ -53,13 +52,7 @@ def from_binary(column: pl.Series, permutations: int) -> Signatures:
             f"stored signatures have {[size // 4 for size in sizes]} permutations, the configuration has "
             f"{permutations}: rebuild the index"
         )
-    array = column.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_binary())
-    _, offsets, data = array.buffers()
-    start = int(np.frombuffer(offsets, np.int64)[array.offset]) if len(array) else 0
-    values = np.frombuffer(data if data is not None else b"", np.uint8)[
-        start : start + 4 * permutations * len(array)
-    ]
-    return values.view("<u4").reshape(len(array), permutations)
+    return binary.from_binary(column, 4 * permutations).view("<u4")
 
 
 def _permutations(config: SignatureConfig) -> tuple[Signatures, Signatures]:

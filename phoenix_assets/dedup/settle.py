@@ -12,7 +12,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from phoenix_assets.dedup.segments import NO_KEY, Block, Numbers, Prints, agree
+from phoenix_assets.dedup.matching import agree
+from phoenix_assets.dedup.segments import NO_KEY, Block, Numbers, Prints
 
 KERNEL_VERSION: Final = "2"
 

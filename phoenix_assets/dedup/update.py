@@ -9,7 +9,7 @@ import polars as pl
 
 from phoenix_assets.dedup import minhash
 from phoenix_assets.dedup.candidates import DeliveryInput, Sorting, candidates
-from phoenix_assets.dedup.index import DECIDED, Index, doc_ids, pieces
+from phoenix_assets.dedup.index import DECIDED, Index, doc_ids, pieces, spans
 from phoenix_assets.dedup.segments import Block, Numbers
 
 KERNEL_VERSION: Final = "2"
@@ -65,6 +65,22 @@ def turnover(known: Sequence[Known], current: Sequence[DeliveryInput]) -> Turnov
         new=[number for number in differ if not before[number]],
         changed=[number for number in differ if before[number] and after[number]],
     )
+
+
+def difference(held: Iterable[pl.DataFrame], now: Iterable[pl.DataFrame]) -> tuple[Numbers, pl.Series]:
+    """Return the numbers of what a delivery no longer has, and the doc_ids that it did not have.
+
+    `held` are its documents in the index (doc_id, print, number, rows: how many from that number on), `now` those of now
+    (doc_id, print). Of the prints no more than a hash is held in memory.
+    """
+    said = [pl.col("doc_id"), pl.col("print").hash()]
+    schema = {"doc_id": pl.String, "print": pl.UInt64}
+    old = (frame.select(*said, "number", "rows") for frame in held)
+    before = pl.concat([pl.DataFrame(schema={**schema, "number": pl.Int64, "rows": pl.Int64}), *old])
+    after = pl.concat([pl.DataFrame(schema=schema), *(frame.select(said) for frame in now)])
+    left = before.join(after, on=list(schema), how="anti").sort("number")
+    came = after.join(before, on=list(schema), how="anti")
+    return spans(left["number"].to_numpy(), left["rows"].to_numpy()), came["doc_id"]
 
 
 def update(
@@ -126,28 +142,17 @@ def _revised(index: Index, orphans: pl.DataFrame, first: int, most: int) -> pl.D
 def _difference(
     index: Index, number: int, now: DeliveryInput, column: str, sorting: Sorting
 ) -> tuple[Numbers, pl.Series]:
-    """Return the numbers of documents that a delivery no longer has, and the doc_ids that it did not have.
-
-    Of the prints no more than a hash is held in memory.
-    """
-    old = [
+    held = (
         pl.DataFrame(
             {
                 "doc_id": doc_ids(index.gather("ids", numbers)),
-                "print": minhash.to_binary(index.gather("prints", numbers)).hash(),
+                "print": minhash.to_binary(index.gather("prints", numbers)),
                 "number": numbers,
+                "rows": np.ones_like(numbers),
             }
         )
         for _, numbers in index.by_delivery([number], sorting.block_documents)
-    ]
+    )
     blank = b"\0" * 16  # as a document without any text is stored
-    new = [
-        frame.select("doc_id", pl.col("print").fill_null(blank).hash())
-        for frame in candidates([(number, now)], column, sorting)
-    ]
-    schema = {"doc_id": pl.String, "print": pl.UInt64, "number": pl.Int64}
-    before = pl.concat([pl.DataFrame(schema=schema), *old])
-    after = pl.concat([before.select("doc_id", "print").clear(), *new])
-    left = before.join(after, on=["doc_id", "print"], how="anti")
-    came = after.join(before, on=["doc_id", "print"], how="anti")
-    return left["number"].to_numpy(), came["doc_id"]
+    documents = candidates([(number, now)], column, sorting)
+    return difference(held, (frame.with_columns(pl.col("print").fill_null(blank)) for frame in documents))

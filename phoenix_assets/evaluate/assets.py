@@ -54,6 +54,7 @@ def _evaluation(name: str, experiment: Experiment) -> dg.AssetsDefinition:
     )
     def evaluation(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from phoenix_assets.evaluate.recall import evaluate
+        from resources.audit_summary import audit_summary
 
         build = phoenix.start(context, config=config, same=[checkpoint], partitioned_by=CHECKPOINT_COLUMN)
         read = _corpus_behind(build, checkpoint)
@@ -71,14 +72,16 @@ def _evaluation(name: str, experiment: Experiment) -> dg.AssetsDefinition:
         tokens_seen = build.ledger.record_of(build.input(checkpoint)).record.counts["tokens_seen"]
         rows = scores.with_columns(step=pl.lit(step), tokens_seen=pl.lit(tokens_seen))
         stored = build.commit_frame(rows)
-        return materialized(stored, sample=rows, checks=[held_out_is_excluded(build, experiment.mixture)])
+        check = held_out_is_excluded(build, experiment.mixture, experiment.tokens)
+        summary = {"audit": audit_summary(build.ledger, stored)}
+        return materialized(stored, sample=rows, checks=[check], extra=summary)
 
     return evaluation
 
 
 def _corpus_behind(build: Build, checkpoint: str) -> list[InputVersion]:
     """Return the tokens, the mixture and the tagged partitions behind a checkpoint, exactly as it was trained on them."""
-    train = build.ledger.record_of(build.input(checkpoint)).record.inputs[0]
+    (train,) = build.ledger.record_of(build.input(checkpoint)).record.inputs
     (tokens,) = [
         source for source in build.ledger.record_of(train).record.inputs if source.asset.startswith("tokens/")
     ]
@@ -90,8 +93,9 @@ def _corpus_behind(build: Build, checkpoint: str) -> list[InputVersion]:
 
 
 def _leaderboard(experiments: dict[str, Experiment]) -> dg.AssetsDefinition:
-    parents = {name: experiment.parent for name, experiment in experiments.items()}
-    config = {"parents": dict(parents)}
+    parents = {name: experiment.compared_with for name, experiment in experiments.items()}
+    tokenizers = {name: experiment.tokenizer for name, experiment in experiments.items()}
+    config = {"parents": dict(parents), "tokenizers": dict(tokenizers)}
     evaluations = [eval_key(name) for name in experiments]
 
     @dg.asset(
@@ -119,7 +123,7 @@ def _leaderboard(experiments: dict[str, Experiment]) -> dg.AssetsDefinition:
             .filter(_WHOLE_LANGUAGE)
             .collect()
         )
-        table = ranking(scores, parents)
+        table = ranking(scores, parents, tokenizers)
         stored = build.commit_frame(table)
         pictures = {
             metric: lines(series, title=f"{metric} over tokens", x="tokens", y=metric)

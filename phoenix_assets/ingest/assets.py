@@ -19,10 +19,12 @@ from phoenix_assets.ingest.download_config import CrawlSource, load_downloads
 from phoenix_assets.lineage import InputVersion
 from phoenix_assets.schema import DOCUMENT
 from phoenix_assets.sources import Source
-from resources.arrivals import MANIFEST
+from resources.arrivals import bring, tell_of_files
 from resources.build import Build
+from resources.changes import changed_documents, changed_files
 from resources.conservation import conservation
-from resources.declare import Automation, declared, deliveries
+from resources.declare import AUTOMATION_TAG, Automation, declared, deliveries
+from resources.landing_register import MANIFEST
 from resources.phoenix import Phoenix
 from resources.report import materialized
 from resources.shard_work import shard_work
@@ -58,7 +60,12 @@ def ingest_assets(name: str, source: Source) -> list[dg.AssetsDefinition]:
     """Return the first assets of a source's chain."""
     settings = load_downloads().get(name)
     fetched = [] if settings is None else [_downloaded(name, settings)]
-    return [*fetched, _raw(name, source, is_downloaded=settings is not None), _extracted(name, source)]
+    return [
+        *fetched,
+        _raw(name, source, is_downloaded=settings is not None),
+        _erased(name),
+        _extracted(name, source),
+    ]
 
 
 def _downloaded(name: str, settings: CrawlSource) -> dg.AssetsDefinition:
@@ -125,18 +132,22 @@ def _raw(name: str, source: Source, *, is_downloaded: bool) -> dg.AssetsDefiniti
         )
     )
     def raw(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from phoenix_assets.ingest.delivery import manifest_sha256, read_manifest
+        from phoenix_assets.ingest.delivery import manifest_bytes, manifest_identity, parse_manifest
         from phoenix_assets.ingest.register import RAW_FILE, licence_terms, register
 
-        folder = phoenix.landing / name / context.partition_key
-        registered = manifest_sha256(folder)
+        folder = bring(phoenix, name, context.partition_key)
+        content = manifest_bytes(folder)  # once: it may be edited while we read
+        manifest, registered = parse_manifest(content, name, folder.name), manifest_identity(content)
         origin = _download(phoenix, name, folder.name, registered) if is_downloaded else []
-        build = phoenix.start(context, config={MANIFEST: registered}, inputs=origin)
-        manifest = read_manifest(folder)
+        promised = {"vendor": manifest.vendor, "received": manifest.received.isoformat()}
+        build = phoenix.start(context, config={MANIFEST: registered, **promised}, inputs=origin)
+        before = phoenix.ledger.head(build.asset, build.partition)
         work = shard_work(build, partial(register, folder))
         stored = build.commit_shards(RAW_FILE, [work(manifest)], licences=(licence_terms(manifest),))
+        tell_of_files(phoenix, stored, manifest.received)
+        changed = changed_files(phoenix.lake, before, stored)
         files = phoenix.lake.read(stored.as_input()).collect()
-        return materialized(stored, sample=files, checks=[conservation(build, stored)])
+        return materialized(stored, sample=files, checks=[conservation(build, stored)], extra=changed)
 
     return raw
 
@@ -145,6 +156,20 @@ def _download(phoenix: Phoenix, name: str, delivery: str, manifest: str) -> list
     """Return the download that made the delivery with this manifest; nothing for one that a vendor delivered."""
     stored = phoenix.ledger.head(f"{name}/downloaded", delivery)
     return [stored.as_input()] if stored and stored.record.config.get(PUBLISHED) == manifest else []
+
+
+def _erased(name: str) -> dg.AssetsDefinition:
+    """Return the tombstones of a source: no run makes them, `phoenix erase` does."""
+    spec = dg.AssetSpec(
+        key=dg.AssetKey([name, "erased"]),
+        partitions_def=deliveries(name),
+        group_name=name,
+        kinds={"deltalake"},
+        owners=["team:pretraining-data"],
+        tags={"room": "ingest", AUTOMATION_TAG: Automation.BY_NAME.value},
+        description="Tombstones: what was erased of each delivery, why, by whom and when; hashes, and no text.",
+    )
+    return dg.AssetsDefinition(specs=[spec])
 
 
 def _extracted(name: str, source: Source) -> dg.AssetsDefinition:
@@ -158,7 +183,7 @@ def _extracted(name: str, source: Source) -> dg.AssetsDefinition:
             room="ingest",
             kernels=_READERS,
             config=config,
-            deps=[f"{name}/raw"],
+            deps=[f"{name}/raw", f"{name}/erased"],
             partitions=deliveries(name),
             conserves_rows=True,
             description="Documents read out of the delivered files; what cannot be read is in quarantine.",
@@ -166,13 +191,23 @@ def _extracted(name: str, source: Source) -> dg.AssetsDefinition:
     )
     def extracted(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from phoenix_assets.ingest.extract import Extract, shards
+        from resources.erasures import CarryOver, Withholding, carried_over, tombstone_inputs, tombstones
 
-        build = phoenix.start(context, config=config, same=[f"{name}/raw"])
-        work = shard_work(build, Extract(limits))
-        files = shards(_delivered(build, phoenix, source.fields), limits.shard_bytes)
-        stored = build.commit_shards(DOCUMENT, phoenix.engine.map(work, files))
+        erased = tombstone_inputs(phoenix.ledger, name, context.partition_key)
+        build = phoenix.start(context, config=config, same=[f"{name}/raw"], inputs=erased)
+        before = phoenix.ledger.head(build.asset, build.partition)
+        rows = tombstones(build)
+        carried = carried_over(build, rows, phoenix.landing / name / build.partition)
+        if carried is None:
+            work = shard_work(build, Withholding(Extract(limits), rows))
+            files = shards(_delivered(build, phoenix, source.fields), limits.shard_bytes)
+            outputs = phoenix.engine.map(work, files)
+        else:
+            outputs = phoenix.engine.map(shard_work(build, CarryOver(rows)), carried)
+        stored = build.commit_shards(DOCUMENT, outputs)
+        changed = changed_documents(phoenix.lake, before, stored)
         sample = phoenix.lake.read(stored.as_input()).select("locator", "title", "text").head(5).collect()
-        return materialized(stored, sample=sample, checks=[conservation(build, stored)])
+        return materialized(stored, sample=sample, checks=[conservation(build, stored)], extra=changed)
 
     return extracted
 
@@ -180,8 +215,9 @@ def _extracted(name: str, source: Source) -> dg.AssetsDefinition:
 def _delivered(build: Build, phoenix: Phoenix, fields: FieldMap) -> list["DeliveredFile"]:
     from phoenix_assets.ingest.extract import DeliveredFile
 
-    (raw,) = build.inputs
-    folder = phoenix.landing / raw.asset.partition("/")[0] / raw.partition
+    source = build.asset.partition("/")[0]
+    raw = build.input(f"{source}/raw")
+    folder = phoenix.landing / source / raw.partition
     rows = phoenix.lake.read(raw).sort("file").collect()
     return [
         DeliveredFile(

@@ -14,14 +14,16 @@ from collections.abc import Collection
 from datetime import date
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from phoenix_assets.errors import DeliveryError
 from phoenix_assets.fields import FieldMap
+from phoenix_assets.ingest.untrusted_yaml import UntrustedYaml, load_untrusted
 from phoenix_assets.schema import RejectReason
+from phoenix_assets.spdx import licence_id
 
 MANIFEST_NAME: Final = "delivery.yaml"
 MAX_MANIFEST_BYTES: Final = 32 * 2**20  # some 200,000 files
@@ -90,7 +92,7 @@ class DeliveredFile(_Part):
 class Licence(_Part):
     """The licence of a delivery: SPDX identifier (or LicenseRef-…), last day of validity, allowed uses."""
 
-    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,99}$")
+    id: Annotated[str, Field(max_length=100), AfterValidator(licence_id)]
     expires: date | None = None
     allows: tuple[Use, ...] = Field(min_length=1)
 
@@ -128,25 +130,34 @@ def read_manifest(folder: Path) -> DeliveryManifest:
     Raises DeliveryRejected: missing_file without a manifest, path_escapes for a file outside the folder, else
     bad_manifest. The files themselves are looked at by `verify`.
     """
-    values = _load_untrusted(_manifest_text(folder))
+    return parse_manifest(manifest_bytes(folder), folder.parent.name, folder.name)
+
+
+def parse_manifest(content: bytes, source: str, delivery: str) -> DeliveryManifest:
+    """Return the manifest of the delivery that lies in `<source>/<delivery>`. Raises DeliveryRejected."""
     try:
+        values = load_untrusted(content, max_bytes=MAX_MANIFEST_BYTES, max_depth=MAX_MANIFEST_DEPTH)
         manifest = DeliveryManifest.model_validate(values)
+    except UntrustedYaml as error:
+        raise _bad_manifest(str(error)) from error
     except ValidationError as error:
         raise _as_rejection(error) from error
-    if (manifest.source, manifest.delivery) != (folder.parent.name, folder.name):
+    if (manifest.source, manifest.delivery) != (source, delivery):
         raise _bad_manifest(
-            f"it describes {manifest.source}/{manifest.delivery} but lies in "
-            f"{folder.parent.name}/{folder.name}; correct the names or move the folder"
+            f"it describes {manifest.source}/{manifest.delivery} but lies in {source}/{delivery}; "
+            "correct the names or move the folder"
         )
     return manifest
 
 
-def manifest_sha256(folder: Path) -> str:
-    """Return the SHA-256 of the manifest's bytes: it names every file with its own, so it identifies the delivery.
+def manifest_identity(content: bytes) -> str:
+    """Return the SHA-256 of a manifest: it names every file with its own, so it identifies the delivery."""
+    return hashlib.sha256(content).hexdigest()
 
-    Raises DeliveryRejected like `read_manifest`.
-    """
-    return hashlib.sha256(_manifest_text(folder).encode()).hexdigest()
+
+def manifest_sha256(folder: Path) -> str:
+    """Return the identity of the delivery in `folder`. Raises DeliveryRejected like `manifest_bytes`."""
+    return manifest_identity(manifest_bytes(folder))
 
 
 def check_known(manifest: DeliveryManifest, sources: Collection[str], formats: Collection[str]) -> None:
@@ -231,7 +242,11 @@ def write_manifest(folder: Path, manifest: DeliveryManifest) -> Path:
     return target
 
 
-def _manifest_text(folder: Path) -> str:
+def manifest_bytes(folder: Path) -> bytes:
+    """Return the manifest in `folder` as it lies there, but no more of it than a manifest may have.
+
+    Raises DeliveryRejected: missing_file, or path_escapes for a link that leads outside the folder.
+    """
     path = folder / MANIFEST_NAME
     if not path.resolve().is_relative_to(folder.resolve()):
         message = (
@@ -239,35 +254,15 @@ def _manifest_text(folder: Path) -> str:
         )
         raise DeliveryRejected(RejectReason.PATH_ESCAPES, message, MANIFEST_NAME)
     if not path.is_file():
-        message = f"the delivery has no {MANIFEST_NAME}"
-        raise DeliveryRejected(RejectReason.MISSING_FILE, message, MANIFEST_NAME)
+        raise no_manifest()
     with path.open("rb") as stream:
-        content = stream.read(MAX_MANIFEST_BYTES + 1)
-    if len(content) > MAX_MANIFEST_BYTES:
-        raise _bad_manifest(f"it is larger than {MAX_MANIFEST_BYTES} bytes; split the delivery")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _bad_manifest(f"it is not UTF-8: {error.reason} at byte {error.start}") from error
+        return stream.read(MAX_MANIFEST_BYTES + 1)
 
 
-def _load_untrusted(text: str) -> Any:
-    """Parse YAML after one pass over its events that refuses aliases and deep nesting; tags stay plain."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        depth = 0
-        for event in yaml.parse(text, Loader=loader):
-            if isinstance(event, yaml.AliasEvent):
-                raise _bad_manifest("aliases (*name) are not allowed")
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
-            if depth > MAX_MANIFEST_DEPTH:
-                raise _bad_manifest(f"it is nested deeper than {MAX_MANIFEST_DEPTH} levels")
-        return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader in both cases
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _bad_manifest(f"it is not readable as YAML: {error}") from error
+def no_manifest() -> DeliveryRejected:
+    """Return what is wrong with a delivery that has no manifest."""
+    message = f"the delivery has no {MANIFEST_NAME}"
+    return DeliveryRejected(RejectReason.MISSING_FILE, message, MANIFEST_NAME)
 
 
 def _as_rejection(error: ValidationError) -> DeliveryRejected:

@@ -1,7 +1,7 @@
 """From delivered files to documents: read each with its format's reader, in outputs of bounded size.
 
 Every record of a file gets one ledger row, whether it became a document or went to quarantine, so the records of a
-file can be counted on both sides. Small files share a shard, and the documents of a shard share outputs.
+file can be counted on both sides. A file that only says what licence others are under has none and is counted. Small files share a shard, and the documents of a shard share outputs.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,14 +12,17 @@ from typing import Final, TypeAlias
 import polars as pl
 
 from phoenix_assets.content_hash import file_sha256
+from phoenix_assets.errors import DeliveryError
 from phoenix_assets.fields import AS_NAMED, FieldMap
 from phoenix_assets.ingest.config import Format, ReaderLimits
 from phoenix_assets.ingest.readers import read_file, read_folder
-from phoenix_assets.ingest.records import Record, Reject, to_documents, to_quarantine
+from phoenix_assets.ingest.records import Licence, Record, Reject, to_documents, to_quarantine
 from phoenix_assets.ingest.source_code import is_archive, is_archive_name
 from phoenix_assets.schema import LEDGER, RejectReason, Stage, StageOutput, document_id, ledger_rows
 
-KERNEL_VERSION: Final = "2"
+KERNEL_VERSION: Final = "3"
+
+LICENCE_FILES: Final = "licence_files"  # among an output's counts
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class DeliveredFile:
     fields: FieldMap = AS_NAMED
 
 
-Found: TypeAlias = tuple[DeliveredFile, Record | Reject]
+Found: TypeAlias = tuple[DeliveredFile, Record | Reject | Licence]
 
 
 def shards(files: Iterable[DeliveredFile], shard_bytes: int) -> list[tuple[DeliveredFile, ...]]:
@@ -114,14 +117,21 @@ def _is_loose_code(file: DeliveredFile) -> bool:
     return file.format == Format.CODE and not is_archive_name(file.file)
 
 
-def _size(result: Record | Reject) -> int:
+def _size(result: Record | Reject | Licence) -> int:
     """Return about how many characters a result holds."""
+    if isinstance(result, Licence):
+        return 0
     if isinstance(result, Reject):
         return len(result.payload)
     return len(result.text) + sum(len(value) for value in result.meta.values() if isinstance(value, str))
 
 
 def _changed(file: DeliveredFile) -> Reject | None:
+    if not file.path.is_file():
+        raise DeliveryError(
+            f"{file.path} is not there any more, so {file.source}/{file.delivery} cannot be read again: put the delivery back"
+            " into the landing folder, or deliver it anew"
+        )
     if file_sha256(file.path) == file.sha256:
         return None
     detail = f"{file.file} changed after its delivery was registered; deliver it again with a new manifest"
@@ -145,4 +155,10 @@ def _output(batch: list[Found]) -> StageOutput:
         ledger_rows(documents, Stage.EXTRACTED),
         ledger_rows(dropped, Stage.EXTRACTED, kept=pl.lit(False), drop_reason=pl.col("reason")),
     ]
-    return StageOutput(documents, pl.concat(ledger).match_to_schema(LEDGER), quarantine)
+    licences = sum(isinstance(result, Licence) for _, result in batch)
+    return StageOutput(
+        documents,
+        pl.concat(ledger).match_to_schema(LEDGER),
+        quarantine,
+        counts={LICENCE_FILES: licences} if licences else {},
+    )

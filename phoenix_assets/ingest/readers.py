@@ -1,6 +1,6 @@
 """The readers by format, and the one way to call them.
 
-Whatever a file holds, what comes out are Records and Rejects.
+Whatever a file holds, what comes out are Records and Rejects, and of a repository's files Licences.
 """
 
 import errno
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from phoenix_assets.fields import AS_NAMED, FieldMap
 from phoenix_assets.ingest import (
@@ -28,13 +28,14 @@ from phoenix_assets.ingest import (
     wikidump,
 )
 from phoenix_assets.ingest.config import Format, ReaderLimits
-from phoenix_assets.ingest.records import Record, RecordRejected, Reject
+from phoenix_assets.ingest.records import Licence, Record, RecordRejected, Reject
 from phoenix_assets.ingest.sniff import recognise, refuse_mismatch
 from phoenix_assets.schema import RejectReason
 
 KERNEL_VERSION: Final = "3"
 
 Reader = Callable[[Path, ReaderLimits], Iterator[Record | Reject]]
+ResultT = TypeVar("ResultT", bound=Record | Reject | Licence)
 
 READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
@@ -93,7 +94,7 @@ def read_file(
 
 def read_folder(
     paths: Mapping[str, Path], name: str, limits: ReaderLimits
-) -> Iterator[tuple[str, Record | Reject]]:
+) -> Iterator[tuple[str, Record | Reject | Licence]]:
     """Yield what the reader of source code finds in files that make a repository, each with its file's key in `paths`.
 
     Raises OSError only for what the disk says.
@@ -119,7 +120,7 @@ def _reader(format: str, fields: FieldMap) -> Reader:
     return READERS[format]
 
 
-def _with_text(result: Record | Reject) -> Record | Reject:
+def _with_text(result: ResultT) -> ResultT | Reject:
     if isinstance(result, Record) and not result.text.strip():
         return Reject(result.locator, RejectReason.EMPTY_TEXT, "the record has no text")
     return result

@@ -1,6 +1,7 @@
 """What a reader yields, and how it becomes rows.
 
-A reader is a generator of `Record`s (documents to be) and `Reject`s (records that go to quarantine). Inside a
+A reader is a generator of `Record`s (documents to be) and `Reject`s (records that go to quarantine); where a repository
+was delivered file by file, a file of it may be a `Licence`, which is neither and is counted. Inside a
 reader, code that cannot use a record raises `RecordRejected`; the reader catches it where the record ends and
 goes on with the next one, or lets it pass when the rest of the file is lost.
 """
@@ -37,6 +38,11 @@ class Reject:
     reason: RejectReason
     detail: str
     payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """A delivered file that is no document: it says what licence other files are under, and their `meta` has it."""
 
 
 class RecordRejected(DeliveryError):

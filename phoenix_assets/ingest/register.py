@@ -66,6 +66,7 @@ def register(folder: Path, manifest: DeliveryManifest) -> Iterator[StageOutput]:
             schema=QUARANTINE,
             orient="row",
         ),
+        counts={"bytes": sum(file.bytes for file in good)},
     )
 
 

@@ -27,11 +27,11 @@ from phoenix_assets.ingest.licences import (
     is_licence_file,
     licence_of_text,
 )
-from phoenix_assets.ingest.records import MetaValue, Record, RecordRejected, Reject
+from phoenix_assets.ingest.records import Licence, MetaValue, Record, RecordRejected, Reject
 from phoenix_assets.ingest.streams import ZIP_MAGICS, peek, read_whole
 from phoenix_assets.schema import RejectReason
 
-KERNEL_VERSION: Final = "3"
+KERNEL_VERSION: Final = "4"
 
 _ARCHIVES: Final = (
     ".zip",
@@ -74,35 +74,38 @@ def read(path: Path, limits: ReaderLimits) -> Iterator[Record | Reject]:
 
 def read_folder(
     paths: Mapping[str, Path], name: str, limits: ReaderLimits
-) -> Iterator[tuple[str, Record | Reject]]:
-    """Yield (its key in `paths`, Record or Reject) for every file of a repository that was delivered as files.
+) -> Iterator[tuple[str, Record | Reject | Licence]]:
+    """Yield (its key in `paths`, what it is) for every file of a repository that was delivered as files.
 
     Keys are paths in the repository; `name` is what it is called without a top folder. Each file was delivered for
-    source code, so what is none is rejected. Locators are the files' own names.
+    source code, so what is neither that nor a licence is rejected. Locators are the files' own names.
     """
     with SpooledTemporaryFile(max_size=limits.code.memory_bytes) as texts:
         repository = _Repository(limits, texts)
         for file in sorted(paths):
-            if reject := _taken(repository, file, paths[file], limits):
-                yield file, replace(reject, locator=posixpath.basename(file))
+            if result := _taken(repository, file, paths[file], limits):
+                yield file, result
         for record in repository.records(name):
             yield record.locator, replace(record, locator=posixpath.basename(record.locator))
 
 
-def _taken(repository: "_Repository", file: str, path: Path, limits: ReaderLimits) -> Reject | None:
+def _taken(repository: "_Repository", file: str, path: Path, limits: ReaderLimits) -> Reject | Licence | None:
     """Take a delivered file into the repository, or say why it becomes no record."""
+    locator = posixpath.basename(file)
     try:
         content = read_whole(path, limits)
         if not content:
             raise RecordRejected(RejectReason.EMPTY_TEXT, "the file is empty")
         if reject := repository.add(Member(file, content)):
-            return reject
+            return replace(reject, locator=locator)
         if language(file, limits) is None:
+            if is_licence_file(file, None):
+                return Licence()
             detail = "its name is in no language of `code_languages`; deliver it in its own format"
             raise RecordRejected(RejectReason.UNKNOWN_FORMAT, detail)
     except RecordRejected as problem:
         head = peek(path, limits.payload_bytes)
-        return Reject(file, problem.reason, f"{file}: {problem.detail}", head)
+        return Reject(locator, problem.reason, f"{file}: {problem.detail}", head)
     return None
 
 

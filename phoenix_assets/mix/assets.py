@@ -1,13 +1,12 @@
 """`mix/<version>`: a recipe and the tagged sources become the list of documents that a corpus is made of."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 import polars as pl
 
-from phoenix_assets.lineage import SideTable
+from phoenix_assets.lineage import SideTable, StoredRecord
 from phoenix_assets.mix.config import Mixture, load_mixtures, recipe_digest
 from phoenix_assets.schema import KEPT, ledger_rows
 from resources.build import Build, ShardOutput
@@ -18,6 +17,9 @@ from resources.report import materialized
 
 if TYPE_CHECKING:
     from phoenix_assets.mix.amounts import Batches
+
+
+_SHOWN_CHARACTERS: Final = 100_000
 
 
 def mix_key(version: str) -> str:
@@ -63,6 +65,7 @@ def _mix(version: str, recipe: Mixture) -> dg.AssetsDefinition:
         from phoenix_assets.mix.licences import require_licences
         from phoenix_assets.mix.plan import COUNTS, counted, plan
         from phoenix_assets.mix.select import SELECTION, decide
+        from resources.audit_summary import audit_summary
         from resources.candidates import candidates, licences
         from resources.frozen import require_sound
 
@@ -73,7 +76,7 @@ def _mix(version: str, recipe: Mixture) -> dg.AssetsDefinition:
             all_of=() if frozen else upstream,
             inputs=frozen.inputs if frozen else (),
         )
-        require_licences(licences(build.ledger, build.inputs), datetime.now(UTC).date())
+        require_licences(licences(build.ledger, build.inputs), phoenix.today)
         outputs, counts = [], [COUNTS.to_frame()]
         with candidates(build.lake, build.inputs, recipe) as batches:
             amounts = settle(batches, recipe)
@@ -89,10 +92,26 @@ def _mix(version: str, recipe: Mixture) -> dg.AssetsDefinition:
             pictures=_pictures(version, components),
             sample=components,
             checks=[conservation(build, stored, upstream=upstream)],
-            extra={"frozen": frozen.frozen_at if frozen else "no"},
+            extra={
+                "frozen": frozen.frozen_at if frozen else "no",
+                "audit": audit_summary(build.ledger, stored),
+                **_card(phoenix, stored),
+            },
         )
 
     return mix
+
+
+def _card(phoenix: Phoenix, stored: StoredRecord) -> dict[str, dg.MetadataValue]:
+    """Write the card and the Croissant metadata of the mixture, in the place of those of the version before."""
+    from resources.mixture_card import CROISSANT, card_folder, write_card
+
+    folder = card_folder(phoenix.path, stored)
+    card = write_card(phoenix.ledger, stored, folder)
+    return {
+        "card": dg.MetadataValue.md(card if len(card) <= _SHOWN_CHARACTERS else f"see {folder}"),
+        "croissant": dg.MetadataValue.path(folder / CROISSANT),
+    }
 
 
 def _output(build: Build, selection: pl.DataFrame) -> ShardOutput:
@@ -110,7 +129,7 @@ def _output(build: Build, selection: pl.DataFrame) -> ShardOutput:
     reasons = selection.filter(~kept).group_by("reason").len().sort("reason")
     return ShardOutput(
         documents=(build.stage(chosen),),
-        ledger=(build.stage_side(SideTable.LEDGER, ledger),),
+        ledger=(build.stage_side(SideTable.LEDGER, ledger.sort("doc_id")),),
         reasons=dict(reasons.iter_rows()),
     )
 

@@ -40,18 +40,13 @@ def order_assets(
                 f"experiments/{experiment}.yaml: no mixture {order.mixture!r}; there are: {', '.join(versions)}"
             )
     return [
-        _order(experiment, order, _on_request(versions[order.mixture]))
-        for experiment, order in orders.items()
+        _order(experiment, order, versions[order.mixture].asked()) for experiment, order in orders.items()
     ]
-
-
-def _on_request(of_mixture: Automation) -> Automation:
-    return of_mixture if of_mixture is Automation.BY_NAME else Automation.ON_REQUEST
 
 
 def _order(experiment: str, order: DataOrder, automation: Automation) -> dg.AssetsDefinition:
     config = {"order": order.model_dump(mode="json")}
-    tokens = f"tokens/{order.mixture}"
+    tokens = order.tokens
 
     @dg.asset(
         **declared(

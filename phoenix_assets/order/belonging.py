@@ -1,8 +1,8 @@
 """What documents belong to: the book, the repository or whatever else a field of theirs names, and their order in it."""
 
+from collections.abc import Iterable
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from phoenix_assets.order.stream import Belonging
@@ -40,11 +40,19 @@ def belonging(documents: pl.LazyFrame, by: str) -> pl.LazyFrame:
     )
 
 
-def of_rows(doc_ids: pl.Series, found: pl.DataFrame) -> Belonging:
-    """Return BELONGING rows as columns beside `doc_ids`, the ids of the rows of a trace index."""
-    numbers = found.select("doc_id", "rank", number=pl.col("whole").rank("dense").cast(pl.Int64) - 1)
-    joined = doc_ids.to_frame("doc_id").join(numbers, on="doc_id", how="left", maintain_order="left")
+def of_rows(doc_ids: Iterable[pl.Series], found: pl.DataFrame) -> Belonging:
+    """Return BELONGING rows as columns beside `doc_ids`, the ids of the rows of a trace index, shard by shard."""
+    numbers = found.select(
+        "doc_id", pl.col("rank").cast(pl.Int32), number=pl.col("whole").rank("dense").cast(pl.Int32) - 1
+    )
+    empty = pl.DataFrame(schema={"number": pl.Int32, "rank": pl.Int32})
+    parts = [
+        ids.to_frame("doc_id")
+        .join(numbers, on="doc_id", how="left", maintain_order="left")
+        .select(empty.columns)
+        for ids in doc_ids
+    ]
+    joined = pl.concat([empty, *parts])
     return Belonging(
-        whole=joined["number"].fill_null(-1).to_numpy().astype(np.int64),
-        rank=joined["rank"].fill_null(0).to_numpy().astype(np.int64),
+        whole=joined["number"].fill_null(-1).to_numpy(), rank=joined["rank"].fill_null(0).to_numpy()
     )

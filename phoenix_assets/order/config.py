@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from phoenix_assets.config import Config
+from phoenix_assets.tokens.config import TOKENIZER, tokens_key
 
 
 class Gathering(Config):
@@ -85,7 +86,13 @@ class DataOrder(Config):
     """All that decides a data-order plan, beside the tokens of its mixture."""
 
     mixture: str
+    tokenizer: str = TOKENIZER
     sequence_length: int = Field(gt=0)  # tokens
     global_batch: int = Field(gt=0)  # sequences
     seed: int = Field(ge=0)
     options: OrderConfig
+
+    @property
+    def tokens(self) -> str:
+        """Asset path of the tokens."""
+        return tokens_key(self.mixture, self.tokenizer)

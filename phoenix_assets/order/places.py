@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from phoenix_assets.errors import ConfigError
 from phoenix_assets.order.config import Concentration, DataOrder, Groups
-from phoenix_assets.order.stream import Integers, Stream
+from phoenix_assets.order.stream import Integers, Rows, Stream
 from training_jobs.data_order import sequence_count
 
 KERNEL_VERSION: Final = "1"
@@ -33,11 +33,11 @@ def place_sequences(stream: Stream, order: DataOrder, classes: npt.NDArray[Any] 
     if steps == 0:
         raise ConfigError(
             f"order: mixture {order.mixture} has {sequences} sequences of {order.sequence_length} tokens, less than "
-            f"one global batch of {order.global_batch}; lower global_batch_tokens"
+            f"one global batch of {order.global_batch}; lower batch.tokens"
         )
     blocks = _blocks(stream, sequences, order.sequence_length)
     taken = _Taken(np.zeros(steps, dtype=np.int64), order.global_batch)
-    places = np.full(sequences, -1, dtype=np.int64)
+    places = np.full(sequences, -1, dtype=blocks.starts.dtype)
     left = np.ones(len(blocks.starts), dtype=np.bool_)
     options = order.options
     groups = _group_blocks(stream, blocks, order.sequence_length)
@@ -49,7 +49,7 @@ def place_sequences(stream: Stream, order: DataOrder, classes: npt.NDArray[Any] 
     if options.groups is not None:
         _place_groups(options.groups, blocks, groups, places, taken)
         left[groups] = False
-    kind = None if classes is None else classes[stream.at(blocks.starts * order.sequence_length)]
+    kind = None if classes is None else classes[stream.at(_offsets(blocks.starts, order.sequence_length))]
     rest = _ordered(blocks, left, _passes(stream, order.sequence_length), order, kind)
     places[places < 0] = rest
     return places.astype(np.min_scalar_type(sequences))
@@ -59,21 +59,23 @@ def place_sequences(stream: Stream, order: DataOrder, classes: npt.NDArray[Any] 
 class _Blocks:
     """Runs of sequences that stay together."""
 
-    starts: Integers  # first sequence
-    lengths: Integers
+    starts: Rows  # first sequence
+    lengths: Rows
 
     @property
     def alone(self) -> bool:
         """Whether each block is one sequence: then its number is the sequence's."""
         return not len(self.starts) or len(self.starts) == int(self.starts[-1] + self.lengths[-1])
 
-    def sequences(self, chosen: Integers) -> Integers:
+    def sequences(self, chosen: Integers) -> Rows:
         """Return the sequences of the chosen blocks, in their order."""
         if self.alone:
             return chosen
-        lengths = self.lengths[chosen]
-        shift = self.starts[chosen] - (np.cumsum(lengths) - lengths)
-        return np.repeat(shift, lengths) + np.arange(int(lengths.sum()))
+        lengths, kind = self.lengths[chosen], self.starts.dtype
+        shift = self.starts[chosen] + lengths - np.cumsum(lengths, dtype=kind)
+        found: Rows = np.repeat(shift, lengths)
+        found += np.arange(len(found), dtype=kind)
+        return found
 
 
 @dataclass(frozen=True)
@@ -91,25 +93,26 @@ class _Taken:
 
 
 def _blocks(stream: Stream, sequences: int, length: int) -> _Blocks:
-    alone = _Blocks(np.arange(sequences), np.ones(sequences, dtype=np.int64))
+    kind = np.min_scalar_type(-1 - sequences)  # half the memory below 2^31 sequences
     if stream.bound is None:
-        return alone
+        return _Blocks(np.arange(sequences, dtype=kind), np.ones(sequences, dtype=kind))
     first, last = _bounds(stream, length)
-    ties = np.zeros(sequences + 1, dtype=np.int64)
+    ties = np.zeros(sequences + 1, dtype=np.int32)
     np.add.at(ties, np.minimum(first, sequences), 1)
     np.add.at(ties, np.minimum(last, sequences), -1)
-    tied = np.cumsum(ties)[: sequences - 1] > 0  # whether a sequence and the next one are
-    starts = np.flatnonzero(np.concatenate([[True], ~tied]))
-    return _Blocks(starts, np.diff(np.append(starts, sequences)))
+    tied = np.cumsum(ties, out=ties)[: sequences - 1] > 0  # whether a sequence and the next one are
+    starts = np.flatnonzero(np.concatenate([[True], ~tied])).astype(kind)
+    return _Blocks(starts, np.diff(starts, append=kind.type(sequences)))
 
 
 def _bounds(
     stream: Stream, length: int, chosen: npt.NDArray[np.bool_] | None = None
 ) -> tuple[Integers, Integers]:
     """Return the first and the last sequence of everything bound (of the chosen documents), in stream order."""
-    bound = stream.bound if stream.bound is not None else np.empty(0, dtype=np.int64)
-    begins = np.flatnonzero((bound >= 0) & (np.append(-1, bound[:-1]) != bound))
-    closes = np.flatnonzero((bound >= 0) & (np.append(bound[1:], -1) != bound))
+    bound = stream.bound if stream.bound is not None else np.empty(0, dtype=np.int8)
+    alone = bound.dtype.type(-1)
+    begins = np.flatnonzero((bound >= 0) & (np.diff(bound, prepend=alone) != 0))
+    closes = np.flatnonzero((bound >= 0) & (np.diff(bound, append=alone) != 0))
     if chosen is not None:
         begins, closes = begins[chosen[begins]], closes[chosen[closes]]
     start = np.where(begins > 0, stream.ends[begins - 1], 0)
@@ -120,6 +123,10 @@ def _lanes(stream: Stream, sequences: int, length: int) -> npt.NDArray[np.int8]:
     """Return the lane of each sequence: that of its first token."""
     lanes = stream.lanes if stream.lanes is not None else np.zeros(len(stream.rows), dtype=np.int8)
     return lanes[stream.at(np.arange(sequences) * length)]
+
+
+def _offsets(sequences: Rows, length: int) -> Integers:
+    return sequences.astype(np.int64) * length
 
 
 def _concentrate(option: Concentration, lanes: npt.NDArray[np.int8], places: Integers, taken: _Taken) -> None:
@@ -165,7 +172,7 @@ def _place_groups(option: Groups, blocks: _Blocks, found: Integers, places: Inte
     if largest > taken.global_batch:
         raise ConfigError(
             f"order.groups: a group, with those whose sequences it shares, has {largest} sequences, a global batch "
-            f"has {taken.global_batch}; group by something smaller or raise global_batch_tokens"
+            f"has {taken.global_batch}; group by something smaller or raise batch.tokens"
         )
     for turn, block in enumerate(found.tolist()):
         count = int(blocks.lengths[block])

@@ -31,7 +31,7 @@ def build_plan(corpus: Corpus, order: DataOrder) -> tuple[OrderPlan, Stream]:
     if classes is not None:
         classes = corpus.kinds["component"].rank("dense").to_numpy()[classes]
     places = place_sequences(stream, order, classes)
-    begins = np.flatnonzero(np.append(-2, stream.rows[:-1]) + 1 != stream.rows)
+    begins = np.flatnonzero(np.diff(stream.rows, prepend=stream.rows.dtype.type(-2)) != 1)
     first = stream.rows[begins]
     plan = OrderPlan(
         sequence_length=order.sequence_length,

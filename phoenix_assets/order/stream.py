@@ -28,8 +28,8 @@ Rows = npt.NDArray[Any]  # int8 … int64, by the number of documents
 class Belonging:
     """What each document belongs to: a number ≥ 0, or -1 for nothing; and its rank in there."""
 
-    whole: Integers
-    rank: Integers
+    whole: Rows
+    rank: Rows
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def build_stream(corpus: Corpus, order: DataOrder) -> Stream:
             f"order: mixture {order.mixture} has no component {unknown[0]!r}; it has: "
             f"{', '.join(sorted(corpus.max_epochs))}"
         )
-    _, capped = times(corpus, options)
+    capped = times(corpus, options)[1]
     lanes = corpus.codes(options.concentrate.components) if options.concentrate else None
     grouped = corpus.codes(options.groups.components) > 0 if options.groups else None
     parts = []
@@ -141,7 +141,7 @@ class _Part:
     repeat: npt.NDArray[np.int32]  # 0 for the first time that the pass has the row
     bound: Rows | None = None
 
-    def take(self, order: Integers) -> "_Part":
+    def take(self, order: Integers | npt.NDArray[np.bool_]) -> "_Part":
         return _Part(self.rows[order], self.repeat[order], None if self.bound is None else self.bound[order])
 
 
@@ -167,24 +167,24 @@ def _gathered(part: _Part, corpus: Corpus, belonging: Belonging, order: DataOrde
 
     So no two share a sequence, as long as there are others enough. Each copy of a whole is one of its own.
     """
-    bound = belonging.whole[part.rows] >= 0
-    loose, members = np.flatnonzero(~bound), np.flatnonzero(bound)
-    rows = part.rows[members]
-    apart = np.stack([belonging.whole[rows], corpus.copy(rows), part.repeat[members]], axis=1)
-    wholes, numbers = np.unique(apart, axis=0, return_inverse=True)
-    drawn = np.random.PCG64(np.random.SeedSequence([order.seed, number, 2])).random_raw(len(wholes))
-    after = np.empty(len(wholes), dtype=np.int64)  # how many loose documents stand before each whole
+    bound = (belonging.whole >= 0)[part.rows]
+    members, loose = part.take(bound), part.take(~bound)
+    apart = (members.repeat, corpus.copy(members.rows), belonging.whole[members.rows])
+    inside = np.lexsort((belonging.rank[members.rows], *apart))
+    members = members.take(inside)
+    begins = np.any([np.diff(column[inside], prepend=-2) != 0 for column in apart], axis=0)
+    count, numbers = int(begins.sum()), np.cumsum(begins, dtype=part.rows.dtype) - 1
+    drawn = np.random.PCG64(np.random.SeedSequence([order.seed, number, 2])).random_raw(count)
+    after = np.empty(count, dtype=np.int64)  # how many loose documents stand before each whole
     after[np.argsort(drawn, kind="stable")] = _spaced(
-        np.cumsum(corpus.lengths[part.rows[loose]], dtype=np.int64), len(wholes), order.sequence_length
+        np.cumsum(corpus.lengths[loose.rows], dtype=np.int64), count, order.sequence_length
     )
-    inside = np.lexsort((belonging.rank[rows], numbers.reshape(-1)))
-    members, numbers = members[inside], numbers.reshape(-1)[inside]
-    place = np.concatenate([after[numbers], np.arange(len(loose))])
-    small = numbers.astype(rows.dtype)
-    numbered = np.concatenate([small, np.full(len(loose), -1, dtype=rows.dtype)])
-    merged = np.argsort(place, kind="stable")
-    taken = np.concatenate([members, loose])[merged]
-    return _Part(part.rows[taken], part.repeat[taken], numbered[merged])
+    at = after[numbers]
+    return _Part(
+        np.insert(loose.rows, at, members.rows),
+        np.insert(loose.repeat, at, members.repeat),
+        np.insert(np.full(len(loose.rows), -1, dtype=numbers.dtype), at, numbers),
+    )
 
 
 def _spaced(ends: Integers, count: int, least: int) -> Integers:

@@ -17,16 +17,17 @@ import numpy as np
 import polars as pl
 
 from phoenix_assets.search.config import Search, load_searches
+from phoenix_assets.tokens.config import TOKENIZER, model_key
 from phoenix_assets.train.config import load_sizes
 from resources.build import Build
 from resources.declare import Automation, declared
 from resources.frozen import require_sound
 from resources.phoenix import Phoenix
 from resources.report import materialized
-from resources.token_inputs import TOKENIZER
 from resources.training import TRAINER, require_made_from
 
 RECIPE_FILE = "mixture.yaml"
+_TOKENIZER = model_key(TOKENIZER)
 
 
 def search_assets() -> list[dg.AssetsDefinition]:
@@ -111,7 +112,7 @@ def _runs(name: str, search: Search) -> dg.AssetsDefinition:
             "runs",
             kernels=(*TRAINER, "phoenix_assets.search.sequences", "phoenix_assets.search.losses"),
             config=config,
-            deps=[weights, tokens, TOKENIZER],
+            deps=[weights, tokens, _TOKENIZER],
             says="The validation losses of a proxy trained on each of the mixtures.",
             kinds=("nemo", "pytorch"),
             pool="training",
@@ -147,7 +148,7 @@ def _training_build(
     """Start a build that trains proxies. Raises RecipeDrift, Withdrawn or LineageError when it must not."""
     require_sound(phoenix.ledger, search.mixture)
     tokens = f"tokens/{search.mixture}"
-    build = phoenix.start(context, config=config, same=[weights, tokens, TOKENIZER])
+    build = phoenix.start(context, config=config, same=[weights, tokens, _TOKENIZER])
     require_made_from(build, weights, tokens)
     phoenix.engine.release()
     return build
@@ -233,7 +234,7 @@ def _reweighting(name: str, search: Search) -> dg.AssetsDefinition:
                 "phoenix_assets.search.recipe",
             ),
             config=config,
-            deps=[weights, tokens, TOKENIZER],
+            deps=[weights, tokens, _TOKENIZER],
             says="The recipe whose weights a proxy learned from its excess losses over a reference.",
             kinds=("nemo", "pytorch"),
             pool="training",

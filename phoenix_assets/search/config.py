@@ -11,8 +11,9 @@ from phoenix_assets.errors import ConfigError
 from phoenix_assets.mix.config import Language, Name, load_mixtures
 from phoenix_assets.train.config import load_sizes
 from training_jobs.job import (
-    Accelerator,
+    Batch,
     GroupDro,
+    Hardware,
     ModelShape,
     ModelSize,
     Optimizer,
@@ -56,21 +57,13 @@ class Proxy(Config):
 
     size: str
     steps: int = Field(gt=0)
-    sequence_length: int = Field(gt=0)
-    global_batch_tokens: int = Field(gt=0)
-    micro_batch_size: int = Field(gt=0)
+    batch: Batch
+    hardware: Hardware
     optimizer: Optimizer
     schedule: Schedule = Schedule.COSINE
     precision: Precision = Precision.FP32
-    accelerator: Accelerator = Accelerator.CPU
-    devices: int = Field(1, gt=0)
     seed: int = Field(ge=0)
     validation_sequences: int = Field(64, gt=0)  # of each component and language, at most
-
-    @property
-    def global_batch(self) -> int:
-        """Sequences a step."""
-        return self.global_batch_tokens // self.sequence_length
 
 
 class Target(Config):
@@ -132,10 +125,10 @@ class Search(Config):
     def _every_component_in_every_batch(self) -> Self:
         if len(set(self.components)) < len(self.components):
             raise ValueError(f"components {list(self.components)}: one comes twice")
-        if self.proxy.global_batch < len(self.components):
+        if self.proxy.batch.sequences < len(self.components):
             raise ValueError(
-                f"a global batch of {self.proxy.global_batch} sequences has no room for {len(self.components)} "
-                "components; raise global_batch_tokens"
+                f"a global batch of {self.proxy.batch.sequences} sequences has no room for {len(self.components)} "
+                "components; raise its tokens"
             )
         return self
 

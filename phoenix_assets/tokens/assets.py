@@ -1,31 +1,37 @@
-"""`models/tokenizer` and its extensions; `tokens/<version>`: a mixture as Megatron shards with their trace index."""
+"""`models/tokenizer` and its extensions; `tokens/<version>`: a mixture as Megatron shards with their trace index.
 
-from collections.abc import Iterator, Mapping
+By an extended tokenizer they are `tokens/<version>.<tokenizer>`, made when a person asks, as the runs that need them are.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
-from phoenix_assets.config import config_dir, load, load_folder
-from phoenix_assets.lineage import InputVersion, SideTable
+from phoenix_assets.config import config_dir, load
+from phoenix_assets.lineage import SideTable
 from phoenix_assets.tokens.checks import SAME_IDS, loaders_agree
-from phoenix_assets.tokens.config import ExtensionConfig, TokenizerConfig, TokensConfig
+from phoenix_assets.tokens.config import (
+    TOKENIZER,
+    ExtensionConfig,
+    TokenizerConfig,
+    TokensConfig,
+    load_extensions,
+    model_key,
+    tokens_key,
+)
 from resources.build import Build
-from resources.declare import Automation, declared
+from resources.declare import Automation, declared, one_partition
 from resources.lake import FILES, Shard
 from resources.phoenix import Phoenix
 from resources.report import materialized
-from resources.token_inputs import TOKENIZER, tagged_inputs
+from resources.token_inputs import tagged_inputs
 
 TOKENIZER_FILE = "tokenizer.json"
 SPLITS = ("train", "validation")
 SHARDS = pl.Schema({"split": pl.String, "shard": pl.Int32, "documents": pl.Int64, "tokens": pl.Int64})
 _TEXT = ("doc_id", "source", "delivery", "lang", "text")
-
-
-def tokens_key(version: str) -> str:
-    """Return the asset path of a mixture version's tokens."""
-    return f"tokens/{version}"
 
 
 def load_tokenizer_config() -> TokenizerConfig:
@@ -35,8 +41,7 @@ def load_tokenizer_config() -> TokenizerConfig:
 
 def tokenizer_assets() -> list[dg.AssetsDefinition]:
     """Return the tokenizer's asset, and those of its extensions."""
-    extensions = load_folder(ExtensionConfig, config_dir() / "tokenizer_extensions")
-    return [_tokenizer(), *(_extension(name, extension) for name, extension in extensions.items())]
+    return [_tokenizer(), *(_extension(name, extension) for name, extension in load_extensions().items())]
 
 
 def _tokenizer() -> dg.AssetsDefinition:
@@ -47,7 +52,7 @@ def _tokenizer() -> dg.AssetsDefinition:
 
     @dg.asset(
         **declared(
-            TOKENIZER,
+            model_key(TOKENIZER),
             room="tokens",
             kernels=(
                 "phoenix_assets.draw",
@@ -59,11 +64,7 @@ def _tokenizer() -> dg.AssetsDefinition:
             kinds=("huggingface",),
             description=f"The tokenizer {settings.pretrained.location}." if settings.pretrained else trained,
         )
-        | {
-            "check_specs": [
-                dg.AssetCheckSpec(SAME_IDS, asset=dg.AssetKey(TOKENIZER.split("/")), blocking=True)
-            ]
-        }
+        | {"check_specs": [_same_ids(TOKENIZER)]}
     )
     def tokenizer(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from phoenix_assets.tokens.bpe import sample_training_texts, train_bpe
@@ -87,34 +88,39 @@ def _tokenizer() -> dg.AssetsDefinition:
 
 
 def _extension(name: str, settings: ExtensionConfig) -> dg.AssetsDefinition:
-    eod = load_tokenizer_config().eod
+    tokenizer_settings = load_tokenizer_config()
+    eod = tokenizer_settings.eod
     config = {"extension": settings.model_dump(mode="json"), "eod": eod}
     mixture = f"mix/{settings.mixture}"
-    parent = f"checkpoints/{settings.experiment}" if settings.experiment else TOKENIZER
+    checkpoint = settings.checkpoint
+    parent = model_key(TOKENIZER) if checkpoint is None else checkpoint.asset
+    dep = parent if checkpoint is None else one_partition(parent, checkpoint.partition)
 
     @dg.asset(
         **declared(
-            f"models/{name}",
+            model_key(name),
             room="tokens",
             kernels=(
                 "phoenix_assets.draw",
                 "phoenix_assets.tokens.extension",
                 "phoenix_assets.tokens.embeddings",
+                "training_jobs.added_tokens",
             ),
             config=config,
-            deps=[mixture, parent],
+            deps=[mixture, dep],
             automation=Automation.WHEN_MISSING,
             kinds=("huggingface",),
             description=f"The tokenizer of {parent} with more tokens, chosen on {mixture}; its embeddings with it.",
         )
+        | {"check_specs": [_same_ids(name)]}
     )
     def extension(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from phoenix_assets.tokens.bpe import sample_training_texts
         from phoenix_assets.tokens.extension import extend_tokenizer, saved_tokens, write_extension
 
-        build = phoenix.start(context, config=config, same=[mixture], all_of=[parent])
-        newest = max((source for source in build.inputs if source.asset == parent), key=_partition)
-        build.inputs = (build.input(mixture), newest, *tagged_inputs(build, mixture))
+        read = phoenix.ledger.resolve(parent, "" if checkpoint is None else checkpoint.partition)
+        build = phoenix.start(context, config=config, same=[mixture], inputs=[read])
+        build.inputs = (*build.inputs, *tagged_inputs(build, mixture))
         texts = sample_training_texts(
             (
                 batch.filter(pl.col("lang").is_in(settings.languages)) if settings.languages else batch
@@ -126,34 +132,40 @@ def _extension(name: str, settings: ExtensionConfig) -> dg.AssetsDefinition:
         tokenizer = build.file(parent, TOKENIZER_FILE)
         made = extend_tokenizer(tokenizer, texts, settings)
         with phoenix.lake.scratch() as folder:
-            checkpoint = tokenizer.parent if settings.experiment else None
-            write_extension(made, Path(folder), eod, checkpoint)
+            write_extension(made, Path(folder), eod, None if checkpoint is None else tokenizer.parent)
+            agreed = loaders_agree(context.asset_key, Path(folder), tokenizer_settings, texts)
             stored = build.commit_files(
                 Path(folder), counts=saved_tokens(texts, tokenizer, made.tokenizer_json)
             )
-        return materialized(stored, sample=made.rows)
+        return materialized(stored, sample=made.rows, checks=[agreed])
 
     return extension
 
 
-def _partition(source: InputVersion) -> str:
-    return source.partition
+def _same_ids(tokenizer: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(SAME_IDS, asset=dg.AssetKey(["models", tokenizer]), blocking=True)
 
 
-def tokens_assets(versions: Mapping[str, Automation]) -> list[dg.AssetsDefinition]:
-    """Return the tokens of each mixture version, made when the version itself is."""
-    return [_tokens(version, automation) for version, automation in versions.items()]
+def tokens_assets(
+    versions: Mapping[str, Automation], extended: Iterable[tuple[str, str]]
+) -> list[dg.AssetsDefinition]:
+    """Return the tokens of each mixture version, made when the version itself is, and of `extended` pairs with a tokenizer."""
+    return [
+        *(_tokens(version, TOKENIZER, automation) for version, automation in versions.items()),
+        *(_tokens(version, tokenizer, versions[version].asked()) for version, tokenizer in extended),
+    ]
 
 
-def _tokens(version: str, automation: Automation) -> dg.AssetsDefinition:
+def _tokens(version: str, tokenizer: str, automation: Automation) -> dg.AssetsDefinition:
     settings = load(TokensConfig, config_dir() / "tokens.yaml")
     eod = load_tokenizer_config().eod
     config = {"tokens": settings.model_dump(mode="json"), "eod": eod}
-    mixture = f"mix/{version}"
+    mixture, model = f"mix/{version}", model_key(tokenizer)
+    key = tokens_key(version, tokenizer)
 
     @dg.asset(
         **declared(
-            tokens_key(version),
+            key,
             room="tokens",
             kernels=tuple(
                 f"phoenix_assets.{name}"
@@ -167,7 +179,7 @@ def _tokens(version: str, automation: Automation) -> dg.AssetsDefinition:
                 )
             ),
             config=config,
-            deps=[mixture, TOKENIZER],
+            deps=[mixture, model],
             automation=automation,
             kinds=("deltalake", "megatron"),
             description=f"Mixture {version} as Megatron .bin/.idx shards, and where each document's tokens stand.",
@@ -179,16 +191,16 @@ def _tokens(version: str, automation: Automation) -> dg.AssetsDefinition:
         from phoenix_assets.tokens.shards import WRITTEN, gather_shards
         from phoenix_assets.tokens.spool import SpoolWork
 
-        build = phoenix.start(context, config=config, same=[mixture, TOKENIZER])
+        build = phoenix.start(context, config=config, same=[mixture, model])
         build.inputs = (*build.inputs, *tagged_inputs(build, mixture))
-        tokenizer = build.file(TOKENIZER, TOKENIZER_FILE)
+        tokenizer_json = build.file(model, TOKENIZER_FILE)
         with phoenix.lake.scratch() as folder, phoenix.lake.scratch() as spools:
-            work = SpoolWork(tokenizer, eod, settings, Path(spools))
+            work = SpoolWork(tokenizer_json, eod, settings, Path(spools))
             parts = list(phoenix.engine.map(work, _wanted(build, mixture, Path(spools))))
             written = [
                 gather_shards(
                     (part[split] for part in parts if split in part),
-                    number_format(tokenizer),
+                    number_format(tokenizer_json),
                     Path(folder),
                     split,
                     settings,
@@ -213,7 +225,7 @@ def _tokens(version: str, automation: Automation) -> dg.AssetsDefinition:
             data_version=f"{staged.content.data_version[:20]}{side.data_version[:20]}",
         )
         carried = fertility(documents)
-        return materialized(stored, sample=carried, pictures=_pictures(version, documents, carried))
+        return materialized(stored, sample=carried, pictures=_pictures(key, documents, carried))
 
     return tokens
 
@@ -255,18 +267,16 @@ def _trace_bytes(files: pl.DataFrame) -> int:
     return int(index["bytes"].sum())
 
 
-def _pictures(version: str, documents: pl.DataFrame, carried: pl.DataFrame) -> dict[str, bytes]:
+def _pictures(key: str, documents: pl.DataFrame, carried: pl.DataFrame) -> dict[str, bytes]:
     from phoenix_assets.figures import bars
 
     sums = documents.group_by("source").agg(pl.col("tokens").sum()).sort("tokens", descending=True)
     named = carried.drop_nulls("chars_per_token").with_columns(pl.concat_str("by", "name", separator=" "))
     return {
-        "tokens_by_source": bars(
-            dict(sums.iter_rows()), title=f"tokens/{version}: tokens by source", unit="tokens"
-        ),
+        "tokens_by_source": bars(dict(sums.iter_rows()), title=f"{key}: tokens by source", unit="tokens"),
         "fertility": bars(
             dict(named.select("by", "chars_per_token").iter_rows()),
-            title=f"tokens/{version}: characters a token carries",
+            title=f"{key}: characters a token carries",
             unit="characters per token",
         ),
     }

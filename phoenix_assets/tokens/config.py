@@ -2,12 +2,26 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
-from phoenix_assets.config import Config
+from phoenix_assets.config import Config, config_dir, load_folder
 from phoenix_assets.pretrained import PretrainedModel
+from training_jobs.checkpoints import checkpoint_name
+
+TOKENIZER: Final = "tokenizer"  # the one of `config/tokenizer.yaml`; others extend it
+EXTENSION_FILE: Final = "extension.parquet"  # of an extended one: the tokens that were added
+
+
+def model_key(tokenizer: str) -> str:
+    """Return the asset path of a tokenizer."""
+    return f"models/{tokenizer}"
+
+
+def tokens_key(mixture: str, tokenizer: str = TOKENIZER) -> str:
+    """Return the asset path of a mixture's tokens by a tokenizer: `tokens/v3`, `tokens/v3.tokenizer_zh`."""
+    return f"tokens/{mixture}" if tokenizer == TOKENIZER else f"tokens/{mixture}.{tokenizer}"
 
 
 class EncoderKind(StrEnum):
@@ -50,6 +64,23 @@ class OddStrings(Config):
         return [string for strings in self.strings.values() for string in strings]
 
 
+class Checkpoint(Config):
+    """A checkpoint of a run."""
+
+    experiment: str
+    step: int = Field(gt=0)
+
+    @property
+    def asset(self) -> str:
+        """Asset path of the run's checkpoints."""
+        return f"checkpoints/{self.experiment}"
+
+    @property
+    def partition(self) -> str:
+        """The checkpoint's partition of them."""
+        return checkpoint_name(self.step)
+
+
 class ExtensionConfig(Config):
     """`config/tokenizer_extensions/<name>.yaml`: more tokens for a tokenizer, and rows for them in a checkpoint."""
 
@@ -60,7 +91,9 @@ class ExtensionConfig(Config):
     tokens: int = Field(0, ge=0)  # merges to add: those that save most tokens
     added: tuple[str, ...] = ()  # tokens that are given
     min_frequency: int = Field(2, ge=1)  # occurrences that a pair needs to be merged
-    experiment: str | None = None  # its newest checkpoint gets the rows; none: only the tokenizer is made
+    checkpoint: Checkpoint | None = (
+        None  # its tokenizer is extended, and it gets rows; none: `models/tokenizer` is
+    )
 
     @model_validator(mode="after")
     def _adds_something(self) -> Self:
@@ -69,6 +102,11 @@ class ExtensionConfig(Config):
         if "" in self.added or len(set(self.added)) < len(self.added):
             raise ValueError(f"added {self.added}: a token is empty or comes twice; leave it out")
         return self
+
+
+def load_extensions() -> dict[str, ExtensionConfig]:
+    """Return every extended tokenizer by name, `config/tokenizer_extensions/`."""
+    return load_folder(ExtensionConfig, config_dir() / "tokenizer_extensions")
 
 
 class TokensConfig(Config):

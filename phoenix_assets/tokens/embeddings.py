@@ -1,7 +1,4 @@
-"""Embeddings for new tokens: each new row is the mean of the rows of the old tokens that the token was encoded by.
-
-So a model that continues training starts from what it knew of the text. Input embeddings and output layer alike.
-"""
+"""A checkpoint with rows for new tokens, as a model that others continue: `training_jobs.added_tokens` in Hugging Face's format."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +7,7 @@ import polars as pl
 import torch
 
 from phoenix_assets.errors import ConfigError
+from training_jobs.added_tokens import set_added_rows
 
 KERNEL_VERSION: Final = "1"
 
@@ -36,12 +34,6 @@ def extend_embeddings(checkpoint: Path, extension: pl.DataFrame, out: Path) -> i
     with torch.no_grad():
         for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
             if layer is not None:
-                _set_means(layer.weight, extension)
+                set_added_rows(layer.weight, extension)
     model.save_pretrained(out)
     return rows
-
-
-def _set_means(weight: torch.Tensor, extension: pl.DataFrame) -> None:
-    """Set the new rows. Tied layers are set twice to the same: parts are old rows only."""
-    for number, parts in extension.select("id", "parts").iter_rows():
-        weight[number] = weight[parts].float().mean(dim=0).to(weight.dtype)

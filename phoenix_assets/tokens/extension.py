@@ -20,7 +20,7 @@ import polars as pl
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from phoenix_assets.errors import ConfigError
-from phoenix_assets.tokens.config import ExtensionConfig
+from phoenix_assets.tokens.config import EXTENSION_FILE, ExtensionConfig
 from phoenix_assets.tokens.encoding import load_encoder, load_tokenizer
 from training_jobs.tokenizer_export import TOKENIZER_FILE, export_tokenizer, token_id, vocabulary_size
 
@@ -34,8 +34,6 @@ EXTENSION: Final = pl.Schema(
         "parts": pl.List(pl.Int64()),  # the parent's ids for it
     }
 )
-
-EXTENSION_FILE: Final = "extension.parquet"
 
 _UNBOUNDED: Final = 1 << 30  # context, where no checkpoint has one
 _FIRST_CHARACTER: Final = 0x10000  # stands for id 0 in the trainer; above it there is no surrogate

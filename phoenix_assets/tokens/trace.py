@@ -7,7 +7,7 @@ looked up in `.idx`, so nothing is stored twice. All is memory-mapped: a look-up
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -98,20 +98,34 @@ class _Shard:
 
 
 class TraceIndex:
-    """The trace index of one split in `folder`. Raises LineageError when a file is missing or cut short."""
+    """The trace index of one split in `folder`. Raises LineageError when a file is missing or cut short.
 
-    def __init__(self, folder: Path, split: str) -> None:
+    With `starts`, as the same index had them before, a shard is opened only when something of it is asked for.
+    """
+
+    def __init__(self, folder: Path, split: str, starts: Sequence[int] | None = None) -> None:
         self.split = split
         self.prefixes = [path.with_suffix("") for path in sorted(folder.glob(f"{split}-?????.idx"))]
-        self._shards = [_open_shard(prefix) for prefix in self.prefixes]
         self.origins = pl.read_parquet(origins_file(folder, split)) if self.prefixes else ORIGIN.to_frame()
-        sizes = [shard.index.tokens for shard in self._shards]
-        self._starts = [0, *np.cumsum(sizes, dtype=np.int64).tolist()]
+        self._opened: dict[int, _Shard] = {}
+        if starts is None or len(starts) != len(self.prefixes) + 1:
+            sizes = [shard.index.tokens for shard in self._shards]
+            starts = [0, *np.cumsum(sizes, dtype=np.int64).tolist()]
+        self.starts = starts  # of each shard's tokens in the split, and the end of the last one
 
     @property
     def tokens(self) -> int:
         """Tokens of the split."""
-        return int(self._starts[-1])
+        return int(self.starts[-1])
+
+    @property
+    def _shards(self) -> list[_Shard]:
+        return [self._shard(number) for number in range(len(self.prefixes))]
+
+    def _shard(self, number: int) -> _Shard:
+        if number not in self._opened:
+            self._opened[number] = _open_shard(self.prefixes[number])
+        return self._opened[number]
 
     def lengths(self) -> npt.NDArray[np.int32]:
         """Return the tokens of each document, in the order of the shards."""
@@ -123,8 +137,23 @@ class TraceIndex:
 
     def doc_ids(self) -> pl.Series:
         """Return the id of each document, in the order of the shards."""
-        parts = [_hex(shard.documents["doc_id"]) for shard in self._shards]
-        return pl.concat([pl.Series("doc_id", [], dtype=pl.String), *parts])
+        return pl.concat([pl.Series("doc_id", [], dtype=pl.String), *self.doc_ids_by_shard()])
+
+    def doc_ids_by_shard(self) -> Iterator[pl.Series]:
+        """Yield the ids of the documents, shard by shard: those of all take 48 bytes a document."""
+        return (_hex(shard.documents["doc_id"]) for shard in self._shards)
+
+    def raw_ids(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the ids of the documents, shard by shard: (documents, 16) bytes."""
+        for shard in self._shards:
+            yield shard.documents["doc_id"]
+
+    def places(self, positions: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+        """Return documents, given by their position in the split, as (shard, position)."""
+        ends = np.cumsum([len(shard.documents) for shard in self._shards], dtype=np.int64)
+        shards = np.searchsorted(ends, positions, side="right")
+        firsts = np.concatenate([np.zeros(1, np.int64), ends])[shards]
+        return list(zip(shards.tolist(), (positions - firsts).tolist(), strict=True))
 
     def find(self, doc_id: str) -> pl.DataFrame:
         """Return the TRACE rows of a document; reads through all ids."""
@@ -159,8 +188,8 @@ class TraceIndex:
         if not 0 <= start <= end <= self.tokens:
             raise LineageError(f"tokens {start} … {end} are outside the {self.tokens} tokens of {self.split}")
         while start < end:
-            shard = bisect_right(self._starts, start) - 1
-            index, base = self._shards[shard].index, self._starts[shard]
+            shard = bisect_right(self.starts, start) - 1
+            index, base = self._shard(shard).index, self.starts[shard]
             position = index.position(start - base)
             begin = base + index.start(position)
             until = min(end, begin + int(index.lengths[position]))
@@ -168,7 +197,7 @@ class TraceIndex:
             start = until
 
     def _rows(self, number: int, positions: npt.NDArray[np.int64]) -> pl.DataFrame:
-        shard = self._shards[number]
+        shard = self._shard(number)
         documents = shard.documents[positions]
         starts = shard.index.byte_offsets[positions] // shard.index.dtype.itemsize
         columns = self.origins[documents["origin"].astype(np.int64)].with_columns(
@@ -176,7 +205,7 @@ class TraceIndex:
             shard=pl.lit(number),
             position=pl.Series(positions),
             doc_id=_hex(documents["doc_id"]),
-            offset=pl.Series(self._starts[number] + starts),
+            offset=pl.Series(self.starts[number] + starts),
             tokens=pl.Series(shard.index.lengths[positions]),
         )
         return columns.select(pl.col(name).cast(kind) for name, kind in TRACE.items())

@@ -13,15 +13,21 @@ import polars as pl
 
 from phoenix_assets.config import digest
 from phoenix_assets.content_hash import content_hash
+from phoenix_assets.tokens.config import model_key
 from phoenix_assets.train.checks import BEATS_UNIGRAM, beats_unigram
 from phoenix_assets.train.config import Experiment, load_experiments, load_sizes, training_job
-from resources.declare import Automation, checkpoints, declared
+from resources.declare import Automation, checkpoints, declared, one_partition
 from resources.frozen import require_sound
 from resources.phoenix import Phoenix
 from resources.report import materialized
-from resources.token_inputs import TOKENIZER
-from resources.training import TRAINER, follow, require_made_from, token_data
-from training_jobs.checkpoints import checkpoint_dir, list_checkpoints, read_manifest, verify
+from resources.training import TRAINER, follow, require_made_from, starting_point, token_data
+from training_jobs.checkpoints import (
+    checkpoint_dir,
+    checkpoint_name,
+    list_checkpoints,
+    read_manifest,
+    verify,
+)
 from training_jobs.data_order import job_plan
 from training_jobs.job import TrainingJob
 from training_jobs.launcher import adopt_or_launch
@@ -69,7 +75,9 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
         "experiment": experiment.model_dump(mode="json"),
         "size": shape.model_dump(mode="json"),
     }
-    tokens, order = f"tokens/{experiment.mixture}", f"order/{name}"
+    tokens, order, tokenizer = experiment.tokens, f"order/{name}", model_key(experiment.tokenizer)
+    start = experiment.start
+    read = [tokens, order, tokenizer]
 
     @dg.asset(
         **declared(
@@ -77,7 +85,7 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
             room="train",
             kernels=TRAINER,
             config=config,
-            deps=[tokens, order, TOKENIZER],
+            deps=read if start is None else [*read, one_partition(start.asset, start.partition)],
             automation=Automation.ON_REQUEST,  # training starts when a person asks
             kinds=("nemo", "pytorch"),
             description=experiment.description,
@@ -86,12 +94,15 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
         | {"check_specs": [dg.AssetCheckSpec(BEATS_UNIGRAM, asset=dg.AssetKey(["train", name]))]}
     )
     def train(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from training_jobs.start import require_start
+
         require_sound(phoenix.ledger, experiment.mixture)
-        build = phoenix.start(context, config=config, same=[tokens, order, TOKENIZER])
+        started = [] if start is None else [phoenix.ledger.resolve(start.asset, start.partition)]
+        build = phoenix.start(context, config=config, same=read, inputs=started)
         require_made_from(build, order, tokens)
         fingerprint = digest(build.code_version, *(source.data_version for source in build.inputs))
         data, vocab_size = token_data(
-            build, tokens, phoenix.path, order=phoenix.lake.files_folder(build.input(order))
+            build, tokens, tokenizer, phoenix.path, order=phoenix.lake.files_folder(build.input(order))
         )
         job = training_job(
             name,
@@ -102,8 +113,10 @@ def _train(name: str, experiment: Experiment) -> dg.AssetsDefinition:
             fingerprint=fingerprint,
             base=phoenix.path,
             threads=len(os.sched_getaffinity(0)),
+            start=None if start is None else starting_point(build, start, tokenizer, phoenix.path),
         )
         job_plan(job)  # refuses a job that is longer than its plan, before anything starts
+        require_start(job)  # and one that cannot go on from what it is to start from
         phoenix.engine.release()
         handle = adopt_or_launch(job, phoenix.path / "jobs")
         metrics = follow(context, handle, observations=_OBSERVATIONS)
@@ -157,11 +170,6 @@ def _pictures(name: str, frame: pl.DataFrame) -> dict[str, bytes]:
     }
 
 
-def checkpoint_name(step: int) -> str:
-    """Return the partition key of a checkpoint: `step-000050`."""
-    return f"step-{step:06d}"
-
-
 def _checkpoints(name: str) -> dg.AssetsDefinition:
     @dg.asset(
         **declared(
@@ -176,6 +184,8 @@ def _checkpoints(name: str) -> dg.AssetsDefinition:
         )
     )
     def checkpoint(context: dg.AssetExecutionContext, phoenix: Phoenix) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from resources.audit_summary import audit_summary
+
         build = phoenix.start(context, config={}, same=[train_key(name)], partitioned_by=CHECKPOINT_COLUMN)
         key = str(build.read(train_key(name)).select("job_key").first().collect().item())
         job = TrainingJob.load(phoenix.path / "jobs" / key)
@@ -195,8 +205,10 @@ def _checkpoints(name: str) -> dg.AssetsDefinition:
             "train_loss": manifest.train_loss,
             "validation_loss": manifest.validation_loss or float("nan"),
         }
-        return materialized(
-            stored, extra={**losses, "manifest_digest": manifest.digest, "steps_planned": job.steps}
-        )
+        said: dict[str, Any] = {
+            "manifest_digest": manifest.digest,
+            "audit": audit_summary(build.ledger, stored),
+        }
+        return materialized(stored, extra={**losses, **said, "steps_planned": job.steps})
 
     return checkpoint

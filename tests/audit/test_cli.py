@@ -1,12 +1,15 @@
 """The command line: every command explains itself, and what goes wrong is a message, not a traceback."""
 
 import json
+import re
 
 import click
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from phoenix_assets.cli import main
+from phoenix_assets.lineage import SideTable
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -73,10 +76,85 @@ def test_the_trace_of_steps_is_known_as_soon_as_their_order_is(corpus) -> None:
     assert "'two' is neither a step nor steps A:B" in invoke("trace", "demo", "--steps", "two", code=2)
 
 
-def test_the_ledger_is_rebuilt_on_request(corpus) -> None:
+def content(corpus) -> dict[str, list[tuple]]:
+    with corpus.ledger.connect() as connection:
+        return {
+            table: sorted(connection.table(table).fetchall(), key=str)
+            for table in ("records", "inputs", "tables")
+        }
+
+
+def test_the_ledger_that_is_rebuilt_on_request_is_the_same(corpus) -> None:
+    corpus.ledger.refresh()
+    before = content(corpus)
     corpus.ledger.path.unlink()
     count = len([1 for asset in corpus.lake.assets() for _ in corpus.lake.records(asset)])
     assert invoke("ledger", "rebuild") == f"{count} records\n"
+    assert content(corpus) == before
+
+
+def test_every_audit_has_json_and_a_page_and_agrees_with_the_lake(corpus, tmp_path) -> None:
+    doc_id = corpus.lake.read(corpus.record("mix/v3").as_input()).collect()["doc_id"].sort()[0]
+    page = tmp_path / "page.html"
+    audits = [
+        ("audit", "mixture", "v3"),
+        ("audit", "dataset", "wiki/filtered"),
+        ("audit", "delivery", "qa/debian-faq-2024-06"),
+        ("audit", "file", "wiki/enwiki-20160501/" + corpus_file(corpus, "wiki", "enwiki-20160501")),
+        ("audit", "document", doc_id),
+        ("audit", "diff", "wiki/extracted", "wiki/filtered"),
+        ("licences", "--all"),
+    ]
+    for audit in audits:
+        found = json.loads(invoke(*audit, "--json"))
+        assert found["verification"]["passed"] and found["verification"]["rows"] > 0, audit
+        said = invoke(*audit, "--html", str(page))
+        assert "agrees with the lake" in said and str(page) in said
+        shown = page.read_text("utf-8")
+        assert shown.startswith("<!doctype html>") and "agrees with the lake" in shown
+        assert not re.findall(r"(?:src|href)=[\"'](?!#)", shown) and "<script" not in shown
+
+
+def corpus_file(corpus, source: str, delivery: str) -> str:
+    return corpus.lake.read(corpus.record(f"{source}/raw", delivery).as_input()).collect()["file"][0]
+
+
+def test_an_audit_names_the_partition_of_which_a_byte_was_changed_and_fails(corpus) -> None:
+    stored = corpus.record("wiki/filtered", "enwiki-20160501")
+    shard = corpus.lake.shards(stored.record.side_tables[SideTable.LEDGER])[0]
+    frame = pl.read_parquet(shard.path, hive_partitioning=False)
+    shard.path.unlink()
+    frame.with_columns(chars_in=pl.col("chars_in") + 1).write_parquet(shard.path)
+    for audit in (("mixture", "v3"), ("delivery", "wiki/enwiki-20160501"), ("document", frame["doc_id"][0])):
+        shown = invoke("audit", *audit, code=1)
+        assert "DOES NOT AGREE WITH THE LAKE" in shown
+        assert "wiki/filtered[enwiki-20160501] ledger: rows hash to " in shown
+
+
+def test_why_tells_a_documents_fate_in_sentences(corpus) -> None:
+    ledger = corpus.record("wiki/filtered", "enwiki-20160501").record.side_tables[SideTable.LEDGER]
+    kept = corpus.lake.read(ledger).filter("kept").collect()["doc_id"][0]
+    first, second = invoke("why", kept).splitlines()[:2]
+    assert first == f"{kept} came with wiki/enwiki-20160501."
+    assert second.startswith("Kept by extracted, normalized, filtered")
+
+
+def test_why_not_finds_a_text_that_was_pasted_and_says_what_the_filters_think(corpus, tmp_path) -> None:
+    documents = corpus.lake.read(corpus.record("wiki/deduped", "enwiki-20160501").as_input()).collect()
+    text = tmp_path / "text.txt"
+    text.write_text(documents["text"][0], "utf-8")
+    found = json.loads(invoke("why-not", "--file", str(text), "--source", "wiki", "--json"))
+    assert found["lookalikes"][0]["doc_id"] == documents["doc_id"][0]
+    assert found["verdict"]["kept"]
+    assert f"{documents['doc_id'][0]} came with wiki/enwiki-20160501." in invoke(
+        "why-not", documents["text"][0], "--source", "wiki"
+    )
+    assert "give an address or a text, or --file" in invoke("why-not", code=2)
+
+
+def test_licences_that_end_are_asked_for_in_days(corpus) -> None:
+    assert "the licences of 0 end until " in invoke("licences", "--expiring", "90d", "--no-verify")
+    assert "'soon' is no number of days; write 90d" in invoke("licences", "--expiring", "soon", code=2)
 
 
 def test_what_could_not_be_taken_is_listed_with_its_reason(corpus) -> None:

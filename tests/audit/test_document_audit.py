@@ -4,9 +4,12 @@ import polars as pl
 import pytest
 
 from phoenix_assets.audit.document import audit_document
-from phoenix_assets.audit.render import document_text
+from phoenix_assets.audit.downstream_pages import document_page
+from phoenix_assets.audit.page import page_text
 from phoenix_assets.errors import LineageError
 from phoenix_assets.lineage import SideTable
+from phoenix_assets.schema import DOCUMENT, LEDGER
+from resources.build import Build
 
 STAGES = ["extracted", "normalized", "filtered", "deduped", "trimmed", "tagged"]
 
@@ -22,6 +25,10 @@ def ledger_rows(home, stage: str) -> pl.DataFrame:
         for (asset, _), stored in home.heads().items()
         if asset.endswith(f"/{stage}")
     ).sort("doc_id")
+
+
+def document_text(found: dict) -> str:
+    return page_text(document_page(found))
 
 
 def audit(home, doc_id: str) -> dict:
@@ -40,6 +47,41 @@ def test_a_filtered_document_tells_the_rule_that_dropped_it_and_every_rules_valu
     assert found["mixtures"] == [] and found["training"] == []
     text = document_text(found)
     assert f"DROPPED: {row['drop_reason']}" in text and "FAIL" in text
+    assert f"Dropped by filtered: {row['drop_reason']} is " in text
+
+
+def test_the_bound_of_a_rule_is_the_one_that_was_in_force(home) -> None:
+    dropped = ledger_rows(home, "filtered").filter(pl.col("drop_reason") == "cond_check_perplexity")
+    row = dropped.row(0, named=True)
+    found = audit(home, row["doc_id"])
+    record = home.record(f"{found['source']}/filtered", found["delivery"]).record
+    bound = record.config["filter_profile"]["rules"]["cond_check_perplexity"]["below"]
+    rule = next(one for one in found["stages"][-1]["rules"] if one["rule"] == "cond_check_perplexity")
+    assert rule["bounds"] == {"below": bound} and rule["value"] >= bound
+    assert f"kept if < {bound:,g}" in document_text(found)
+
+
+def test_a_document_of_a_delivery_that_was_replaced_is_still_known(corpus) -> None:
+    stored = corpus.record("qa/extracted", "debian-faq-2024-06")
+    rows = corpus.lake.read(stored.as_input()).collect()
+    before = audit(corpus, rows["doc_id"][0])
+    build = Build(corpus.lake, corpus.ledger, "qa/extracted", stored.record.partition, "1", {}, "", ())
+    ledger = corpus.lake.read(stored.record.side_tables[SideTable.LEDGER]).collect()
+    gone = pl.col("doc_id") != rows["doc_id"][0]
+    side = build.commit_side(
+        SideTable.LEDGER, LEDGER, [build.stage_side(SideTable.LEDGER, ledger.filter(gone))]
+    )
+    build.commit(
+        DOCUMENT,
+        [build.stage(rows.filter(gone))],
+        counts={"rows_out": rows.height - 1},
+        side_tables={SideTable.LEDGER: side},
+    )
+    found = audit(corpus, rows["doc_id"][0])
+    assert before["current"] and not found["current"]
+    assert [row["stage"] for row in found["stages"]] == [row["stage"] for row in before["stages"]]
+    assert "The delivery has been replaced since." in document_text(found)
+    assert audit(corpus, rows["doc_id"][1])["current"]
 
 
 def test_a_duplicate_names_its_survivor_and_the_survivor_its_duplicate(home) -> None:
@@ -52,8 +94,8 @@ def test_a_duplicate_names_its_survivor_and_the_survivor_its_duplicate(home) -> 
     assert [stage["stage"] for stage in survivor["stages"]] == STAGES
     twins = {twin["doc_id"]: twin for twin in survivor["twins"]}
     assert twins[row["doc_id"]]["granularity"] == "exact"
-    assert f"duplicate of {row['duplicate_of']}" in document_text(found)
-    assert f"also present as {row['doc_id']}" in document_text(survivor)
+    assert f"It is a copy of {row['duplicate_of']} in " in document_text(found)
+    assert row["doc_id"] in document_text(survivor).split("Also present as")[1]
 
 
 def test_a_document_that_lost_paragraphs_tells_which_documents_keep_them(home) -> None:
@@ -63,7 +105,9 @@ def test_a_document_that_lost_paragraphs_tells_which_documents_keep_them(home) -
     lost = [one for one in audit(home, row["doc_id"])["lost_passages"] if one["level"] == "paragraphs"]
     assert sum(one["passages"] for one in lost) == len(row["duplicated"])
     assert {one["doc_id"] for one in lost} == set(row["holder"])
-    assert f"paragraphs also in {lost[0]['doc_id']}" in document_text(audit(home, row["doc_id"]))
+    assert (
+        lost[0]["doc_id"] in document_text(audit(home, row["doc_id"])).split("Passages that others keep")[1]
+    )
 
 
 def test_a_document_that_was_chosen_tells_its_component_split_and_copies(home) -> None:
@@ -80,7 +124,7 @@ def test_a_document_that_was_sampled_out_tells_why(home) -> None:
     row = ledger.filter(~pl.col("kept")).sort("doc_id").row(0, named=True)
     (mixture,) = audit(home, row["doc_id"])["mixtures"]
     assert (mixture["kept"], mixture["drop_reason"]) == (False, row["drop_reason"])
-    assert f"mix/v3: {row['drop_reason']}" in document_text(audit(home, row["doc_id"]))
+    assert f"mix/v3: left out: {row['drop_reason']}" in document_text(audit(home, row["doc_id"]))
 
 
 def test_every_stage_names_the_code_and_the_content_it_belongs_to(home) -> None:

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phoenix_assets.audit.exposure import SERVED, Run, served, steps_that_saw, tokens_seen
+from phoenix_assets.audit.exposure import (
+    SERVED,
+    Run,
+    occurrences,
+    seen_by_delivery,
+    served,
+    steps_that_saw,
+    tokens_seen,
+)
 from phoenix_assets.tokens.indexed import IndexedWriter, token_dtype
 from phoenix_assets.tokens.trace import ORIGIN, TraceIndex, origins_file, with_origins, write_documents
 from training_jobs.data_order import OrderPlan, sequence_count
@@ -92,6 +100,15 @@ def test_what_was_seen_is_what_the_batches_hold_counted_one_by_one(case, steps) 
         for doc_id, steps_seen in by_hand.items():
             offset, tokens = trace.find(doc_id).select("offset", "tokens").row(0)
             assert steps_that_saw(run, offset, tokens, steps) == steps_seen
+        some = np.arange(0, len(lengths), 2)
+        walked_of_some = [step for step, at in walked if int(owners[at], 16) % 2 == 0]
+        stand = occurrences(run, some)
+        assert stand.steps(steps).tolist() == sorted(set(walked_of_some))
+        assert stand.seen(steps) == len(walked_of_some)
+        together = seen_by_delivery([(run, steps)])
+        for found in (together, seen_by_delivery([(run, steps), (run, 0)])):
+            assert found["tokens_seen"].sum() == len(walked)
+            assert found["documents_seen"].sum() == len({owners[at] for _, at in walked})
         spans = served(run, range(1, steps + 1))
         assert spans.schema == SERVED
         listed = [

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phoenix_assets.clean.buffers import codepoints, column, utf8
-from phoenix_assets.clean.characters import character_statistics
+from phoenix_assets.clean.character_rules import character_statistics
 from phoenix_assets.clean.repetition import character_repetition
 
 # A small alphabet repeats n-grams; it mixes one- to four-byte characters, marks and line ends.

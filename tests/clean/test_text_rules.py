@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phoenix_assets.clean.buffers import codepoints
-from phoenix_assets.clean.characters import character_statistics
+from phoenix_assets.clean.character_rules import character_statistics
 from phoenix_assets.clean.ngrams import repeated_ngrams, scratch
 from phoenix_assets.clean.repetition import character_repetition
 from phoenix_assets.clean.text_rules import text_rules

@@ -1,3 +1,5 @@
+import itertools
+
 import jieba
 import polars as pl
 import pytest
@@ -6,8 +8,9 @@ from hypothesis import strategies as st
 
 from phoenix_assets.clean.buffers import codepoints
 from phoenix_assets.clean.lexicon import build_lexicon
+from phoenix_assets.clean.word_hashes import STEP, word_hashes
 from phoenix_assets.clean.wordlists import flagged_words, lexicon, stopwords
-from phoenix_assets.clean.words import BLOCK, word_hashes, word_statistics
+from phoenix_assets.clean.words import word_statistics
 
 STOP = ["the", "of", "and", "a", "Ä"]
 FLAGGED = ["bad", "very bad word", "very worse", "(ugly)"]
@@ -90,13 +93,31 @@ def test_words_of_long_texts_are_told_apart_wherever_they_stand(reference, engli
     text = "\n".join([*english, "x" * 10_000, "y" + "x" * 9_999, "x" * 10_000, *english])
     found = of([text], "en", build_lexicon({"en": STOP}, {"en": FLAGGED}))
     words = reference.words(text)
-    assert len(text) > 10 * BLOCK
     assert found["number_words"].to_list() == [len(words)]
     assert found["word_repetition"].to_list() == [reference.word_repetition(words, 5)]
     assert found["stopwords"].to_list() == [reference.stopwords(words, STOP)]
 
 
 def test_a_words_hash_does_not_depend_on_its_place():
-    texts = [" " * before + "x" * 10_000 for before in (0, 1, BLOCK - 1, BLOCK, 3 * BLOCK + 5)]
+    texts = [" " * before + "x" * 10_000 for before in (0, 1, STEP - 1, STEP, 3 * STEP + 5)]
     hashes = word_hashes(codepoints(pl.Series(texts)), pl.Series(["en"] * len(texts)))
     assert len({int(found) for (found,) in hashes}) == 1
+
+
+def test_words_that_begin_alike_are_told_apart():
+    text = " ".join("x" * length for length in range(1, 5 * STEP))
+    (hashes,) = word_hashes(codepoints(pl.Series([text])), pl.Series(["en"]))
+    assert len(set(hashes.tolist())) == 5 * STEP - 1
+
+
+def test_words_of_the_same_characters_are_told_apart_by_their_order():
+    letters = [chr(ord("α") + place) for place in range(3 * STEP)]
+    words = {"".join(letters)}
+    for first, second in itertools.combinations(range(len(letters)), 2):
+        for width in (1, 2, 4):
+            swapped = letters.copy()
+            for k in range(min(width, second - first, len(letters) - second)):
+                swapped[first + k], swapped[second + k] = swapped[second + k], swapped[first + k]
+            words.add("".join(swapped))
+    (hashes,) = word_hashes(codepoints(pl.Series([" ".join(sorted(words))])), pl.Series(["xx"]))
+    assert len(set(hashes.tolist())) == len(words)

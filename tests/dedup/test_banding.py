@@ -43,7 +43,7 @@ def test_the_banding_is_that_of_datasketch(threshold, permutations):
     assert theirs.b * theirs.r <= permutations
 
 
-def test_a_group_without_cutand_rows_has_the_optimum_for_its_threshold(committed):
+def test_a_group_without_bands_and_rows_has_the_optimum_for_its_threshold(committed):
     code = with_code(committed).groups["code"]
     assert (code.bands, code.rows) == optimal_banding(code.threshold, committed.signature.permutations)
     assert code.threshold == committed.groups["code"].threshold
@@ -55,7 +55,7 @@ def test_the_banding_that_a_group_names_is_kept(committed):
 
 
 @pytest.mark.parametrize("one", ["bands", "rows"])
-def test_one_of_cutand_rows_without_the_other_is_refused(committed, one):
+def test_one_of_bands_and_rows_without_the_other_is_refused(committed, one):
     with pytest.raises(ValidationError, match="'code' names one of bands and rows: name both, or neither"):
         with_code(committed, **{one: 8})
 

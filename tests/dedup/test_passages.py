@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phoenix_assets.dedup.passages.config import LengthConfig
-from phoenix_assets.dedup.passages.split import Cut, excerpts, split, without
+from phoenix_assets.dedup.passages.joining import excerpts, without
+from phoenix_assets.dedup.passages.split import Cut, split
 
 ENGLISH = "One line.\nAnother one, with 2 parts. And a third!\n\n\nThe last"
 CHINESE = "第一段。第二句！“第三句？”他说。\n\n第二段共3.14元。"

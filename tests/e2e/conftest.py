@@ -175,7 +175,7 @@ class Dagster:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def home(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Return a home with the small corpus, one delivery held back, and sensors that look every second."""
     path = tmp_path_factory.mktemp("e2e") / "home"
@@ -200,7 +200,7 @@ def home(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     return Home(path, environment)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dagster(home: Home) -> Iterator[Dagster]:
     """Return a web server and a daemon at work on the home, sensors running."""
     port = _free_port()

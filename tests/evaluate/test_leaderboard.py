@@ -29,10 +29,11 @@ SCORES = pl.DataFrame(
     ]
 )
 PARENTS = {"task029": None, "task030": "task029"}
+TOKENIZERS = dict.fromkeys(PARENTS, "tokenizer")
 
 
 def test_only_the_newest_checkpoint_of_a_run_is_ranked_best_first_in_each_language() -> None:
-    table = ranking(SCORES, PARENTS).select("lang", "experiment", "step")
+    table = ranking(SCORES, PARENTS, TOKENIZERS).select("lang", "experiment", "step")
     assert table.rows() == [
         ("en", "task029", 100),
         ("en", "task030", 100),
@@ -44,7 +45,7 @@ def test_only_the_newest_checkpoint_of_a_run_is_ranked_best_first_in_each_langua
 def test_a_run_shows_its_change_against_its_parent_and_a_root_shows_none() -> None:
     changes = {
         (row["experiment"], row["lang"]): row["recall_top1_change"]
-        for row in ranking(SCORES, PARENTS).iter_rows(named=True)
+        for row in ranking(SCORES, PARENTS, TOKENIZERS).iter_rows(named=True)
     }
     assert changes["task030", "zh"] == pytest.approx(0.05)
     assert changes["task030", "en"] == pytest.approx(-0.05)
@@ -53,7 +54,15 @@ def test_a_run_shows_its_change_against_its_parent_and_a_root_shows_none() -> No
 
 def test_a_parent_that_was_never_evaluated_leaves_the_change_empty() -> None:
     alone = SCORES.filter(pl.col("experiment") == "task030")
-    assert ranking(alone, PARENTS)["recall_top1_change"].null_count() == 2
+    assert ranking(alone, PARENTS, TOKENIZERS)["recall_top1_change"].null_count() == 2
+
+
+def test_beside_a_parent_with_another_tokenizer_only_what_counts_by_the_character_is_compared() -> None:
+    table = ranking(SCORES, PARENTS, TOKENIZERS | {"task030": "tokenizer_zh"}).filter(
+        experiment="task030", lang="zh"
+    )
+    assert table["bits_per_char_change"].to_list() == [pytest.approx(-0.05)]
+    assert table.select("recall_top1_change", "recall_top5_change", "perplexity_change").row(0) == (None,) * 3
 
 
 def test_curves_go_over_tokens_in_order_for_each_run_and_language() -> None:

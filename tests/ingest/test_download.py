@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date
@@ -19,8 +20,10 @@ from phoenix_assets.errors import DownloadError
 from phoenix_assets.ingest.delivery import read_manifest, verify
 from phoenix_assets.ingest.download import Downloaded, download
 from phoenix_assets.ingest.download_config import CrawlSource, Downloads
+from phoenix_assets.ingest.erasure import Refusals
 from phoenix_assets.ingest.http_source import HttpSource
-from phoenix_assets.ingest.landing import Standing, scan
+from phoenix_assets.ingest.landing import Inspector, Standing
+from phoenix_assets.ingest.landing_places import LocalPlace
 from phoenix_assets.ingest.segment import Staging
 from phoenix_assets.sources import load_sources
 
@@ -52,7 +55,10 @@ def staging_of(folder: Path) -> Staging:
 
 
 def arrivals(folder: Path) -> list[tuple[str, Standing]]:
-    found = scan(folder.parents[1], load_sources(), settle_seconds=0)
+    """Return what stands in the landing folder of the crawl, as the landing sensor sees it."""
+    place = LocalPlace(folder.parents[1])
+    inspector = Inspector(load_sources(), Refusals({}, {}), settle_seconds=0, now=time.time())
+    found = [inspector.inspect(place, source, delivery) for source, delivery in place.names()]
     return [(arrival.delivery, arrival.standing) for arrival in found]
 
 

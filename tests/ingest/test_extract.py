@@ -54,13 +54,13 @@ def test_a_folder_of_code_is_read_as_its_archive_would_be(tmp_path: Path, limits
     assert output.documents["locator"].to_list()[0] == "app/rates.py#rates.py"
     assert dict(output.quarantine.select("file", "reason").iter_rows()) == {
         "app/Cargo.lock": "generated",
-        "app/LICENSE": "unknown_format",
         "app/__init__.py": "empty_text",
         "app/api_pb2.py": "generated",
         "app/logo.png": "unknown_format",
         "app/node_modules/left-pad/index.js": "vendored",
     }
-    assert output.ledger.height == len(REPOSITORY)
+    assert output.ledger.height == len(REPOSITORY) - 1
+    assert output.counts == {"licence_files": 1}
 
 
 def test_each_folder_is_a_repository_and_loose_files_are_the_deliverys(

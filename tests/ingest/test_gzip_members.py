@@ -19,6 +19,10 @@ from phoenix_assets.ingest.streams import peek
 NOISE = random.Random(1).randbytes(700_000)
 
 
+def packed(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
+
+
 def check(folder: Path, content: bytes, max_expansion: float = 200) -> str:
     path = folder / "a.warc.gz"
     path.write_bytes(content)
@@ -28,10 +32,10 @@ def check(folder: Path, content: bytes, max_expansion: float = 200) -> str:
 @pytest.mark.parametrize(
     "content",
     [
-        gzip.compress(b"one") + gzip.compress(b"two"),
-        gzip.compress(b"") + gzip.compress(NOISE) + gzip.compress(b"end"),
-        gzip.compress(b"padded") + b"\0" * 600_000 + gzip.compress(b"more") + b"\0",
-        gzip.compress(b"abc" * 400_000),  # more output than one block, from little input
+        packed(b"one") + packed(b"two"),
+        packed(b"") + packed(NOISE) + packed(b"end"),
+        packed(b"padded") + b"\0" * 600_000 + packed(b"more") + b"\0",
+        packed(b"abc" * 400_000),  # more output than one block, from little input
     ],
 )
 def test_whole_members_give_the_hash_of_the_file(tmp_path: Path, content: bytes) -> None:
@@ -40,7 +44,7 @@ def test_whole_members_give_the_hash_of_the_file(tmp_path: Path, content: bytes)
 
 @given(st.data())
 def test_a_flipped_bit_is_found_unless_it_means_nothing(tmp_path_factory, data) -> None:
-    member = gzip.compress(NOISE[:3000].hex().encode(), mtime=0)
+    member = packed(NOISE[:3000].hex().encode())
     content = bytearray(member + member)
     place = data.draw(st.integers(10, len(member) - 1))  # behind the header, which no CRC covers
     content[place] ^= 1 << data.draw(st.integers(0, 7))
@@ -51,7 +55,7 @@ def test_a_flipped_bit_is_found_unless_it_means_nothing(tmp_path_factory, data) 
     assert gzip.decompress(bytes(content)) == gzip.decompress(member + member)  # a bit between two blocks
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>busy</html>", b"\0\0", gzip.compress(b"a") + b"junk"])
+@pytest.mark.parametrize("content", [b"", b"<html>busy</html>", b"\0\0", packed(b"a") + b"junk"])
 def test_what_is_not_gzip_throughout_is_damaged(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DamagedError):
         check(tmp_path, content)

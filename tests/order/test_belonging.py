@@ -43,6 +43,6 @@ def test_documents_that_agree_are_together_in_the_order_of_their_file(
 
 def test_rows_without_a_whole_belong_to_nothing_and_copies_to_the_same() -> None:
     found = belonging(DOCUMENTS.lazy(), "meta.isbn").collect()
-    rows = of_rows(pl.Series(["b10", "c0", "b2", "b10"]), found)
+    rows = of_rows([pl.Series(["b10", "c0"]), pl.Series(["b2", "b10"])], found)
     assert rows.whole.tolist() == [0, -1, 0, 0]
     assert rows.rank[0] == rows.rank[3] > rows.rank[2]

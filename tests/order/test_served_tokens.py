@@ -22,7 +22,7 @@ from phoenix_assets.tokens.indexed import read_indexed
 from phoenix_assets.tokens.shards import write_shards
 from phoenix_assets.tokens.trace import TraceIndex
 from training_jobs.data_order import open_plan
-from training_jobs.job import ModelSize, Optimizer, TokenData, TrainingJob
+from training_jobs.job import Batch, Hardware, ModelSize, Optimizer, TokenData, TrainingJob
 
 EOD = "<|endoftext|>"
 STEPS, LENGTH, BATCH = 6, 16, 8
@@ -33,18 +33,31 @@ import numpy as np
 from lightning.pytorch import Callback
 from training_jobs.nemo_toolkit import train
 
-STATE, SERVED, STOP = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+STATE, SERVED, STOPS = Path(sys.argv[1]), Path(sys.argv[2]), [int(stop) for stop in sys.argv[3:]]
 
 class Recorder(Callback):
+    def __init__(self, stop):
+        self.stop = stop
+
     def on_train_batch_start(self, trainer, model, batch, number):
         step = trainer.global_step + 1
-        if step == STOP:
+        if step == self.stop:
             trainer.strategy.barrier()
             os._exit(9)
         arrays = {name: value.numpy() for name, value in batch.items()}
-        np.savez(SERVED / f"{step:03d}-{trainer.global_rank}-{number:06d}-{STOP:03d}.npz", **arrays)
+        np.savez(SERVED / f"{step:03d}-{trainer.global_rank}-{number:06d}-{self.stop:03d}.npz", **arrays)
 
-train(STATE, [Recorder()])
+if "STOP" in os.environ:  # a further rank, which the first one started
+    train(STATE, [Recorder(int(os.environ["STOP"]))])
+    sys.exit()
+ended = []
+for stop in STOPS:
+    os.environ["STOP"] = str(stop)
+    if not (child := os.fork()):  # what has been imported need not be imported again
+        train(STATE, [Recorder(stop)])
+        sys.exit()
+    ended.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(*ended)
 """
 
 
@@ -115,11 +128,9 @@ def tiny_job(corpus: Path, ranks: int) -> TrainingJob:
             tokenizer_json=Path("tokenizer.json"),
             eod_id=0,
         ),
-        sequence_length=LENGTH,
-        global_batch_tokens=LENGTH * BATCH,
-        micro_batch_size=2,
+        batch=Batch(tokens=LENGTH * BATCH, sequence_length=LENGTH),
+        hardware=Hardware(devices=ranks, micro_batch_size=2),
         steps=STEPS,
-        devices=ranks,
         optimizer=Optimizer(lr=1e-3),
         threads=1,
         checkpoint_every=2,
@@ -154,12 +165,9 @@ def record(corpus: Path, job: TrainingJob, folder: Path) -> dict[int, list[tuple
     job.save(folder / "state")
     (folder / "record.py").write_text(RECORD)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    for stop, code in ((4, 9), (0, 0)):
-        command = [sys.executable, "record.py", str(folder / "state"), str(folder / "served"), str(stop)]
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done.stderr[-3000:]
+    command = [sys.executable, "record.py", str(folder / "state"), str(folder / "served"), "4", "0"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["9 0"], done.stderr[-3000:]
     found: dict[int, dict[int, list[tuple[int, ...]]]] = defaultdict(lambda: defaultdict(list))
     resumed = {path.name[:3] for path in (folder / "served").glob("*-000.npz")}
     for path in sorted((folder / "served").iterdir()):

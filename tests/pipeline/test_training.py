@@ -6,12 +6,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from tokenizers import Tokenizer
 
-from phoenix_assets.audit.checkpoint import audit_checkpoint
 from phoenix_assets.audit.document import audit_document
 from phoenix_assets.audit.trace import trace_steps
+from phoenix_assets.audit.upstream import audit_checkpoint
 from phoenix_assets.evaluate.checks import HELD_OUT
 from phoenix_assets.lineage import SideTable
+from phoenix_assets.tokens.indexed import read_indexed
 from phoenix_assets.tokens.trace import TraceIndex
 from phoenix_assets.train.checks import BEATS_UNIGRAM
 from training_jobs.checkpoints import list_checkpoints
@@ -23,9 +25,8 @@ EXPERIMENT = {
     "description": "A tiny run.",
     "size": "tiny",
     "mixture": "v3",
-    "sequence_length": 64,
-    "global_batch_tokens": 512,
-    "micro_batch_size": 4,
+    "batch": {"tokens": 512, "sequence_length": 64},
+    "hardware": {"micro_batch_size": 4},
     "steps": 12,
     "optimizer": {"lr": 1e-2, "warmup_steps": 2},
     "checkpoint_every": 4,
@@ -34,16 +35,26 @@ EXPERIMENT = {
     "seed": 7,
 }
 STEPS = ["step-000004", "step-000008", "step-000012"]
+EXTENSION = {"mixture": "v3", "languages": ["zh"], "bytes_per_language": 300_000, "seed": 7, "tokens": 50}
+CONTINUED = EXPERIMENT | {
+    "description": "The tiny run goes on, with more Chinese tokens.",
+    "tokenizer": "tokenizer_zh",
+    "start": {"experiment": "demo", "step": 8},
+    "steps": 4,
+}
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's configuration with a tiny experiment in it."""
+    """The project's configuration with two tiny experiments in it: the second goes on from the first."""
     config = tmp_path_factory.mktemp("tiny") / "config"
     shutil.copytree(Path(__file__).resolve().parents[2] / "config", config)
     sizes = yaml.safe_load((config / "model_sizes.yaml").read_text("utf-8"))["sizes"]
     (config / "model_sizes.yaml").write_text(yaml.safe_dump({"sizes": sizes | {"tiny": TINY}}))
     (config / "experiments/demo.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+    (config / "experiments/continued.yaml").write_text(yaml.safe_dump(CONTINUED))
+    (config / "tokenizer_extensions").mkdir()
+    (config / "tokenizer_extensions/tokenizer_zh.yaml").write_text(yaml.safe_dump(EXTENSION))
     evaluation = yaml.safe_load((config / "evaluation.yaml").read_text("utf-8"))
     (config / "evaluation.yaml").write_text(yaml.safe_dump(evaluation | {"context": 64, "max_documents": 5}))
     return config
@@ -51,7 +62,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained_home(small_corpus: Path, config: Path, home_at, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small corpus with the tiny experiment trained, evaluated and ranked, made once."""
+    """The small corpus with the tiny experiments trained, evaluated and ranked, made once."""
     path = tmp_path_factory.mktemp("trained") / "home"
     shutil.copytree(small_corpus, path, symlinks=True)
     with pytest.MonkeyPatch.context() as environment:
@@ -84,7 +95,8 @@ def test_a_run_is_trained_evaluated_ranked_and_audited_to_the_token(trained) -> 
     assert [heads[step].record.counts["tokens_seen"] for step in STEPS] == [2048, 4096, 6144]
 
     board = trained.lake.read(trained.record("leaderboard").as_input()).collect()
-    assert set(board["experiment"]) == {"demo"} and set(board["step"]) == {12}
+    newest = {(row["experiment"], row["step"]) for row in board.iter_rows(named=True)}
+    assert newest == {("demo", 12), ("continued", 4)}
     assert board.filter(pl.col("lang") == "all")["perplexity"].is_finite().all()
 
     audit = audit_checkpoint(trained.lake, trained.ledger, "demo", 8)
@@ -109,6 +121,34 @@ def test_a_run_is_trained_evaluated_ranked_and_audited_to_the_token(trained) -> 
     }
 
 
+def test_a_run_goes_on_from_a_checkpoint_with_more_tokens_and_is_audited_with_what_was_before_it(
+    trained,
+) -> None:
+    stored = trained.record("train/continued").record
+    started = trained.record("checkpoints/demo", "step-000008").as_input()
+    assert started in stored.inputs
+    before = trained.lake.read(trained.record("train/demo").as_input()).sort("step").collect()
+    metrics = trained.lake.read(trained.record("train/continued").as_input()).sort("step").collect()
+    assert metrics["loss"][0] < before["loss"][0] - 0.5  # it knows what the first one has learned
+    assert metrics["tokens_seen"].to_list() == [4608, 5120, 5632, 6144]
+
+    files = trained.record("tokens/v3.tokenizer_zh").record.side_tables[SideTable.FILES]
+    known = trained.record("models/tokenizer").as_input()
+    vocabulary = Tokenizer.from_file(str(trained.lake.stored_file(known, "tokenizer.json"))).get_vocab_size()
+    ids = read_indexed(trained.lake.files_folder(files) / "train-00000").tokens
+    assert vocabulary <= ids.max() < vocabulary + EXTENSION["tokens"]
+
+    audit = audit_checkpoint(trained.lake, trained.ledger, "continued")
+    assert audit["verification"]["passed"], audit["verification"]["problems"]
+    assert (
+        sum(row["tokens_seen"] for row in audit["deliveries"]) == 6144
+    )  # 8 steps of the first run, 4 of its own
+    steps = trace_steps(trained.lake, trained.ledger, "continued", 1, 4)
+    assert sum(row["tokens"] for row in steps["deliveries"]) == 2048
+    board = trained.lake.read(trained.record("leaderboard").as_input()).collect()
+    assert set(board.filter(experiment="continued")["parent"]) == {"demo"}
+
+
 def test_training_again_gives_the_same_data_version_and_asking_again_gives_no_work(trained) -> None:
     assert trained.bring_up("leaderboard") == set()
     first = trained.record("train/demo").record.data_version
@@ -116,7 +156,7 @@ def test_training_again_gives_the_same_data_version_and_asking_again_gives_no_wo
     shutil.rmtree(trained.path / "jobs")  # nothing to adopt: the job runs again from its first step
     again = trained.make("train/demo").record
     assert again.data_version == first
-    (run,) = (trained.path / "jobs").iterdir()
+    (run,) = (trained.path / "jobs").glob("demo-*")
     assert [manifest.step for manifest in list_checkpoints(run)] == [4, 8, 12]
     assert trained.make("checkpoints/demo", STEPS[-1]).record.data_version == weights
 

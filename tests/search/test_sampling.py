@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from phoenix_assets.errors import ConfigError
 from phoenix_assets.search.config import Proxy, Samples, Search
 from phoenix_assets.search.sampling import apportion, dirichlet, grid, sample_mixtures
+from training_jobs.job import Batch, Hardware
 
 SHARES = np.array([0.6, 0.3, 0.1])
 
@@ -21,9 +22,8 @@ def search(**samples: object) -> Search:
         proxy=Proxy(
             size="5m",
             steps=2,
-            sequence_length=8,
-            global_batch_tokens=32,
-            micro_batch_size=2,
+            batch=Batch(tokens=32, sequence_length=8),
+            hardware=Hardware(micro_batch_size=2),
             optimizer={"lr": 1e-3},
             seed=1,
         ),

@@ -56,7 +56,7 @@ def test_a_search_that_cannot_be_is_refused_with_the_file_and_the_reason(
     ("values", "complaint"),
     [
         ({"size": "700b"}, r"no size '700b'; there are: .*5m"),
-        ({"global_batch_tokens": 1024}, r"4 sequences has no room for 5 components"),
+        ({"batch": {"tokens": 1024, "sequence_length": 256}}, r"4 sequences has no room for 5 components"),
     ],
 )
 def test_a_proxy_that_cannot_be_is_refused(

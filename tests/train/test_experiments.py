@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dagster import AssetKey
 
+from phoenix_assets.definitions import build
 from phoenix_assets.errors import ConfigError
 from phoenix_assets.order.config import OrderConfig
 from phoenix_assets.train.config import load_experiments, load_sizes, training_job
@@ -103,3 +105,70 @@ def test_an_experiment_becomes_a_job_with_its_data_relative_to_the_home(tmp_path
     assert job.checkpoint_every == 50
     assert 4_000_000 < job.model.parameters() < 8_000_000
     assert job.resolve(job.data.train[0]) == tmp_path / "lake/train-00000"
+
+
+EXTENSION = {"mixture": "v3", "bytes_per_language": 1000, "seed": 1, "tokens": 10}
+
+
+def add(folder: Path, name: str, **values: object) -> None:
+    """Write an experiment like the demo, with other values."""
+    demo = yaml.safe_load((folder / "demo.yaml").read_text("utf-8"))
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(demo | values))
+
+
+def extend(experiments: Path, name: str, **values: object) -> None:
+    folder = experiments.parent / "tokenizer_extensions"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(EXTENSION | values))
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"tokenizer": "tokenizer_zh"}, "no tokenizer 'tokenizer_zh'; there are: tokenizer$"),
+        (
+            {"start": {"experiment": "task0", "step": 50}},
+            "start: 'task0' is not an experiment; there are: demo",
+        ),
+        (
+            {"start": {"experiment": "demo", "step": 60}},
+            "start: demo leaves no checkpoint at step 60; it leaves one every 50 steps and at its last one, 250",
+        ),
+        ({"start": {"experiment": "next", "step": 50}}, "need each other's checkpoints: next → next"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused(experiments: Path, values: dict, complaint: str) -> None:
+    add(experiments, "next", **values)
+    with pytest.raises(ConfigError, match=complaint):
+        load_experiments()
+
+
+def test_a_tokenizer_that_needs_the_run_that_needs_it_is_a_cycle(experiments: Path) -> None:
+    extend(experiments, "tokenizer_zh", checkpoint={"experiment": "demo", "step": 250})
+    change(experiments, tokenizer="tokenizer_zh")
+    with pytest.raises(ConfigError, match="need each other's checkpoints: demo → demo"):
+        load_experiments()
+    extend(experiments, "tokenizer_zh", checkpoint={"experiment": "demo", "step": 251})
+    with pytest.raises(
+        ConfigError, match=r"tokenizer_extensions/tokenizer_zh\.yaml: demo leaves no checkpoint"
+    ):
+        load_experiments()
+
+
+def test_a_run_that_goes_on_reads_the_tokens_of_its_tokenizer_and_one_checkpoint(experiments: Path) -> None:
+    extend(experiments, "tokenizer_zh")
+    add(experiments, "next", tokenizer="tokenizer_zh", start={"experiment": "demo", "step": 100})
+    experiment = load_experiments()["next"]
+    assert experiment.data_order().tokens == experiment.tokens == "tokens/v3.tokenizer_zh"
+    assert experiment.compared_with == "demo"
+    graph = build().get_repository_def().asset_graph
+    train = graph.get(AssetKey(["train", "next"]))
+    assert {key.to_user_string() for key in train.parent_keys} == {
+        "tokens/v3.tokenizer_zh",
+        "order/next",
+        "models/tokenizer_zh",
+        "checkpoints/demo",
+    }
+    (mapping,) = train.partition_mappings.values()
+    assert mapping.partition_keys == ["step-000100"]
+    assert graph.get(AssetKey(["tokens", "v3.tokenizer_zh"])).tags["phoenix/automation"] == "on_request"

@@ -11,9 +11,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from phoenix_assets.order.config import DataOrder, OrderConfig
 from phoenix_assets.order.plan import build_plan
 from phoenix_assets.order.stream import Corpus
+from phoenix_assets.tokens.config import ExtensionConfig
+from phoenix_assets.tokens.extension import extend_tokenizer
 from phoenix_assets.tokens.indexed import read_indexed
 from training_jobs.data_order import OrderPlan, sequence_count
-from training_jobs.job import ModelSize, Optimizer, Supervision, TokenData, TrainingJob
+from training_jobs.job import Batch, Hardware, ModelSize, Optimizer, Supervision, TokenData, TrainingJob
 
 VOCABULARY = 300
 TEXT = [
@@ -51,14 +53,14 @@ def shuffled_plan(
 
 def with_plan(job: TrainingJob, tokens: Path) -> TrainingJob:
     """Return `job` with an order plan of as many passes as it needs, which lies beside the tokens."""
-    folder = Path(f"order-{job.global_batch}-{job.steps}")
+    folder = Path(f"order-{job.batch.sequences}-{job.steps}")
     lengths = np.concatenate([read_indexed(tokens / prefix).lengths for prefix in job.data.train])
-    a_pass = sequence_count(int(lengths.sum()), job.sequence_length)
+    a_pass = sequence_count(int(lengths.sum()), job.batch.sequence_length)
     plan = shuffled_plan(
         lengths,
-        sequence_length=job.sequence_length,
-        global_batch=job.global_batch,
-        passes=-(-job.steps * job.global_batch // a_pass),
+        sequence_length=job.batch.sequence_length,
+        global_batch=job.batch.sequences,
+        passes=-(-job.steps * job.batch.sequences // a_pass),
         seed=1234,
     )
     if not (tokens / folder).is_dir():
@@ -79,12 +81,27 @@ def token_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         show_progress=False,
     )
     tokenizer.train_from_iterator(TEXT, trainer)
+    return write_tokens(folder, tokenizer)
+
+
+def write_tokens(folder: Path, tokenizer: Tokenizer) -> Path:
+    """Write the tokenizer, and TEXT by it as shards."""
     tokenizer.save(str(folder / "tokenizer.json"))
     documents = [np.array([*tokenizer.encode(text).ids, 0]) for text in TEXT * 12]
     write_shard(folder / "train-00", documents[:10])
     write_shard(folder / "train-01", documents[10:])
     write_shard(folder / "validation", documents[:3])
     return folder
+
+
+@pytest.fixture(scope="session")
+def extended_folder(token_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same text by an extended tokenizer, with the tokens that were added."""
+    folder = tmp_path_factory.mktemp("extended")
+    config = ExtensionConfig(mixture="v0", bytes_per_language=1, seed=0, tokens=20, added=("交通",))
+    made = extend_tokenizer(token_folder / "tokenizer.json", TEXT, config)
+    made.rows.write_parquet(folder / "extension.parquet")
+    return write_tokens(folder, Tokenizer.from_str(made.tokenizer_json.decode()))
 
 
 @pytest.fixture
@@ -104,9 +121,8 @@ def make_job(token_folder: Path) -> Callable[..., TrainingJob]:
                 tokenizer_json=Path("tokenizer.json"),
                 eod_id=0,
             ),
-            sequence_length=16,
-            global_batch_tokens=128,
-            micro_batch_size=4,
+            batch=Batch(tokens=128, sequence_length=16),
+            hardware=Hardware(micro_batch_size=4),
             steps=12,
             optimizer=Optimizer(lr=3e-3, warmup_steps=2),
             threads=1,
@@ -115,6 +131,7 @@ def make_job(token_folder: Path) -> Callable[..., TrainingJob]:
             validation_sequences=6,
             supervision=Supervision(heartbeat=0.5, grace=10),
         )
-        return with_plan(job.model_validate({**job.model_dump(), **changes}), token_folder)
+        job = job.model_validate({**job.model_dump(), **changes})
+        return with_plan(job, job.base if job.base.is_dir() else token_folder)
 
     return make

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from training_jobs.data_order import OrderPlan, job_plan, open_plan, sequence_count
 from training_jobs.errors import OrderPlanError
-from training_jobs.job import TrainingJob
+from training_jobs.job import Batch, TrainingJob
 
 MakeJob = Callable[..., TrainingJob]
 
@@ -107,7 +107,7 @@ def test_a_job_longer_than_its_plan_is_told_how_many_steps_fit(make_job: MakeJob
 
 
 def test_a_plan_for_other_batches_is_refused(make_job: MakeJob) -> None:
-    other = make_job().model_copy(update={"global_batch_tokens": 16 * 4})
+    other = make_job().model_copy(update={"batch": Batch(tokens=16 * 4, sequence_length=16)})
     with pytest.raises(OrderPlanError, match="for 8 sequences of 16 tokens a step, the job takes 4 of 16"):
         job_plan(other)
 

@@ -12,7 +12,7 @@ from training_jobs.checkpoints import checkpoint_dir, read_manifest
 from training_jobs.data_order import open_plan
 from training_jobs.errors import TrainingJobError
 from training_jobs.group_dro import WEIGHTS_FILE, read_domain_weights, updated
-from training_jobs.job import GroupDro
+from training_jobs.job import GroupDro, Hardware
 from training_jobs.nemo_toolkit import train
 
 STEP = {"step_size": 1.0, "smoothing": 0.1}
@@ -74,7 +74,7 @@ def test_a_job_learns_weights_the_same_on_other_micro_batches_and_leaves_a_model
     assert path.shape == (4, 2)
     assert np.allclose(path.sum(axis=1), 1) and (path > 0).all()
     assert not np.allclose(path[0], 0.5, atol=1e-6)
-    assert np.allclose(path, run(jobs(micro_batch_size=8), tmp_path / "eight"), atol=1e-4)
+    assert np.allclose(path, run(jobs(hardware=Hardware(micro_batch_size=8)), tmp_path / "eight"), atol=1e-4)
     names = {file.name for file in read_manifest(checkpoint_dir(tmp_path / "four", 4)).files}
     assert {"model.safetensors", "config.json", "tokenizer.json"} <= names
 

@@ -14,7 +14,7 @@ import pytest
 
 from training_jobs.checkpoints import list_checkpoints
 from training_jobs.errors import JobConflict
-from training_jobs.job import Supervision, TrainingJob
+from training_jobs.job import Batch, Hardware, Supervision, TrainingJob
 from training_jobs.launcher import JobHandle, JobStatus, adopt_or_launch
 from training_jobs.messages import metrics_by_step
 
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 MakeJob = Callable[..., TrainingJob]
 PATIENCE = 120.0
+LARGE = Batch(tokens=16 * 192, sequence_length=16)
 LAUNCHER = """
 import sys, time
 from pathlib import Path
@@ -56,7 +57,7 @@ def opened(handle: JobHandle) -> list[int]:
 @pytest.fixture
 def slow_job(make_job: MakeJob) -> TrainingJob:
     """The tiny job with enough work a step to be caught in the middle."""
-    return make_job(global_batch_tokens=16 * 192, micro_batch_size=4)
+    return make_job(batch=LARGE)
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_a_trainer_outlives_its_launcher_and_resumes_after_its_own_death(
 def test_many_launchers_at_once_start_one_trainer_and_cancel_ends_it(
     make_job: MakeJob, jobs_dir: Path
 ) -> None:
-    job = make_job(global_batch_tokens=16 * 192, steps=200, supervision=Supervision(heartbeat=0.5, grace=20))
+    job = make_job(batch=LARGE, steps=200, supervision=Supervision(heartbeat=0.5, grace=20))
     with ThreadPoolExecutor(4) as pool:
         handles = list(pool.map(lambda _: adopt_or_launch(job, jobs_dir), range(4)))
     assert len({handle.processes().trainer.pid for handle in handles}) == 1
@@ -157,7 +158,7 @@ def test_a_trainer_whose_supervisor_died_is_still_the_only_one(slow_job: Trainin
 
 def test_two_data_parallel_ranks_learn_what_one_does(make_job: MakeJob, jobs_dir: Path) -> None:
     one = make_job()
-    two = make_job(fingerprint="ddp", devices=2, micro_batch_size=2)
+    two = make_job(fingerprint="ddp", hardware=Hardware(devices=2, micro_batch_size=2))
     handles = [adopt_or_launch(job, jobs_dir) for job in (one, two)]
     for handle in handles:
         wait_until(ended(handle), handle)

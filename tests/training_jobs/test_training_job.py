@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from training_jobs.errors import TrainingJobError
-from training_jobs.job import ModelSize, TrainingJob
+from training_jobs.job import Hardware, ModelSize, TrainingJob
 
 MakeJob = Callable[..., TrainingJob]
 
@@ -25,7 +25,8 @@ def test_the_key_is_the_identity_and_nothing_else(make_job: MakeJob) -> None:
 
 def test_execution_may_change_within_a_run_and_learning_may_not(make_job: MakeJob) -> None:
     job = make_job()
-    assert job.same_run(make_job(threads=7, keep=3, micro_batch_size=2, base=Path("/elsewhere")))
+    hardware = Hardware(devices=2, micro_batch_size=2)
+    assert job.same_run(make_job(threads=7, keep=3, hardware=hardware, base=Path("/elsewhere")))
     assert not job.same_run(make_job(seed=1))
     assert not job.same_run(make_job(steps=13))
 
@@ -45,10 +46,10 @@ def test_the_learning_rate_ends_at_a_tenth_unless_told(make_job: MakeJob) -> Non
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"global_batch_tokens": 100}, "multiple of sequence_length"),
-        ({"micro_batch_size": 3}, "multiple of 1 ranks x micro_batch_size 3"),
-        ({"devices": 3}, "3 ranks"),
-        ({"sequence_length": 64, "global_batch_tokens": 256}, "exceeds the context"),
+        ({"batch": {"tokens": 100, "sequence_length": 16}}, "multiple of sequence_length"),
+        ({"hardware": {"micro_batch_size": 3}}, "multiple of 1 ranks x micro_batch_size 3"),
+        ({"hardware": {"micro_batch_size": 4, "devices": 3}}, "3 ranks"),
+        ({"batch": {"tokens": 256, "sequence_length": 64}}, "exceeds the context"),
         ({"experiment": "../up"}, "pattern"),
     ],
 )

@@ -25,7 +25,7 @@ from resources.shard_work import OnFrame, OnFrameWith, shard_work
 _CUTTING = (
     *(
         f"phoenix_assets.dedup.passages.{name}"
-        for name in ("trimming", "cutting", "split", "boilerplate", "prints")
+        for name in ("trimming", "cutting", "split", "joining", "boilerplate", "prints")
     ),
     "phoenix_assets.dedup.shingles",
 )

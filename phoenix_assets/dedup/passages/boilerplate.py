@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from phoenix_assets.dedup.passages.config import BoilerplateConfig
-from phoenix_assets.dedup.passages.split import Passages, excerpts
+from phoenix_assets.dedup.passages.joining import excerpts
+from phoenix_assets.dedup.passages.split import Passages
 
 KERNEL_VERSION: Final = "1"
 

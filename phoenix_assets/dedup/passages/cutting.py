@@ -8,7 +8,8 @@ import polars as pl
 
 from phoenix_assets.dedup.passages.boilerplate import is_boilerplate
 from phoenix_assets.dedup.passages.config import Passage, PassageRules, Unit
-from phoenix_assets.dedup.passages.split import Cut, Passages, split, without
+from phoenix_assets.dedup.passages.joining import without
+from phoenix_assets.dedup.passages.split import Cut, Passages, split
 
 KERNEL_VERSION: Final = "1"
 

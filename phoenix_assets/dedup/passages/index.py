@@ -15,10 +15,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from phoenix_assets.dedup.index import Index, doc_ids
+from phoenix_assets.dedup.index import Index, doc_ids, spans
+from phoenix_assets.dedup.matching import matches
 from phoenix_assets.dedup.passages.prints import COUNT, LETTERS, heads_of, rows_block
 from phoenix_assets.dedup.passages.settle import settle_passages
-from phoenix_assets.dedup.segments import GONE, NO_KEY, Block, Numbers, matches, replace_survivors
+from phoenix_assets.dedup.segments import GONE, NO_KEY, Block, Numbers, replace_survivors
 
 KERNEL_VERSION: Final = "1"
 
@@ -168,8 +169,7 @@ def _rows_of(index: Index, heads: Numbers) -> Numbers:
     """Return all rows of documents, ascending."""
     if not len(heads):
         return heads
-    sizes = index.gather("prints", heads)[:, COUNT].astype(np.int64) + 1
-    return np.repeat(heads - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    return spans(heads, index.gather("prints", heads)[:, COUNT].astype(np.int64) + 1)
 
 
 def _replace_survivors(index: Index, numbers: Numbers, survivors: Numbers) -> None:

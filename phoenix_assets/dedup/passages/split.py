@@ -60,7 +60,9 @@ _SPECIAL: Final = (
 )
 _GRAVE: Final = ord("`")
 _BAR: Final = ord("|")
-_LINE_END: Final = ord("\n")
+LINE_END: Final = ord("\n")
+_SORT: Final = 24  # the bit from which on the table has the sort
+_FOLDED: Final = (1 << _SORT) - 1
 _LAST_CODE: Final = 0x3FFFF  # beyond it no letter is assigned
 _ONE: Final = np.uint64(0x9E3779B97F4A7C15)  # odd: the 64-bit golden ratio
 _OTHER: Final = np.uint64(0xC2B2AE3D27D4EB4F)  # odd: a prime of XXH64
@@ -100,8 +102,14 @@ class Passages:
 
     def at_edges(self, head: int, tail: int) -> npt.NDArray[np.bool_]:
         """Return which passages are among the first `head` or the last `tail` of their text."""
-        place, texts = np.arange(len(self.starts)), self.texts
-        return (place - self.bounds[texts] < head) | (self.bounds[texts + 1] - place <= tail)
+        edges = np.zeros(len(self.starts), np.bool_)
+        begin, end = self.bounds[:-1], self.bounds[1:]
+        begin, end = begin[begin < end], end[begin < end]
+        for place in range(head):
+            edges[np.minimum(begin + place, end - 1)] = True
+        for place in range(tail):
+            edges[np.maximum(end - 1 - place, begin)] = True
+        return edges
 
     def long_enough(self, at_least: LengthConfig) -> npt.NDArray[np.bool_]:
         """Return which passages are long enough to be compared."""
@@ -112,31 +120,17 @@ class Passages:
 def split(texts: pl.Series, cut: Cut, *, zero_digits: bool) -> Passages:
     """Return the passages of a String column; null is the empty text."""
     data, offsets = text_buffers(texts)
-    fold, sort = _tables(zero_digits=zero_digits)
+    classes = _classes(zero_digits=zero_digits)
     longest = int(np.diff(offsets).max(initial=0))
     gathered = np.empty(longest * 3 // 16 + 2, np.uint64)  # a letter of two bytes takes three
-    bounds, starts, letters, hashes = _split(data, offsets, fold, sort, int(cut), gathered)
+    bounds, starts, letters, hashes = _split(data, offsets, classes, int(cut), gathered)
     prints = hashes.view(np.uint32).reshape(len(hashes), 4)
     return Passages(data, bounds, starts[:-1], starts[1:], letters[:, 0], letters[:, 1], prints)
 
 
-def without(passages: Passages, removed: npt.NDArray[np.bool_]) -> pl.Series:
-    """Return the texts without their `removed` passages, in which no line, paragraph or word grows together."""
-    data, offsets = _without(passages.data, passages.bounds, passages.starts, passages.ends, removed)
-    return _column(data, offsets)
-
-
-def excerpts(passages: Passages, chosen: npt.NDArray[np.bool_]) -> pl.Series:
-    """Return the text of each of the `chosen` passages."""
-    starts, ends = passages.starts[chosen], passages.ends[chosen]
-    places = np.arange(len(starts) + 1)
-    data, offsets = _without(passages.data, places, starts, ends, np.zeros(len(starts), np.bool_))
-    return _column(data, offsets)
-
-
 @functools.lru_cache(maxsize=2)
-def _tables(*, zero_digits: bool) -> tuple[Codes, Bytes]:
-    """Return (folded code point, sort) by code point."""
+def _classes(*, zero_digits: bool) -> Codes:
+    """Return what each code point is folded to, and above it its sort: one look says both."""
     fold, kind = character_tables()
     fold, sort = fold.copy(), kind.copy()
     if zero_digits:
@@ -144,16 +138,7 @@ def _tables(*, zero_digits: bool) -> tuple[Codes, Bytes]:
         fold[digits] = ord("0")
     for characters, special in _SPECIAL:
         sort[[ord(character) for character in characters]] = special
-    return fold, sort
-
-
-def _column(data: Bytes, offsets: Offsets) -> pl.Series:
-    import pyarrow as pa
-
-    array = pa.Array.from_buffers(
-        pa.large_string(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-    )
-    return pl.Series("text", array, pl.String)
+    return fold | sort.astype(np.uint32) << np.uint32(_SORT)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -169,11 +154,11 @@ def _fence(data: Bytes, at: int, end: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _over(data: Bytes, at: int, end: int, sort: Bytes, first: int, second: int) -> int:
+def _over(data: Bytes, at: int, end: int, classes: Codes, first: int, second: int) -> int:
     """Return the first place from `at` on that has neither of two sorts of character."""
     while at < end:
         code, size = _code(data, at)
-        if sort[code] not in (first, second):
+        if classes[code] >> _SORT not in (first, second):
             break
         at += size
     return at
@@ -181,7 +166,7 @@ def _over(data: Bytes, at: int, end: int, sort: Bytes, first: int, second: int) 
 
 @numba.njit(cache=True, nogil=True)
 def _split(
-    data: Bytes, offsets: Offsets, fold: Codes, sort: Bytes, cut: int, gathered: Hashes
+    data: Bytes, offsets: Offsets, classes: Codes, cut: int, gathered: Hashes
 ) -> tuple[Offsets, Numbers, Numbers, Hashes]:
     """Return bounds, starts and the last end, (letters, singles) and two hash lanes of the passages of all texts."""
     bounds = np.zeros(len(offsets), np.int64)
@@ -189,7 +174,7 @@ def _split(
     starts = np.empty((room, 1), np.int64)
     letters = np.empty((room, 2), np.int64)
     hashes = np.empty((room, 2), np.uint64)
-    folded, quick = gathered.view(np.uint8), _quick(fold, sort, cut)
+    folded, quick = gathered.view(np.uint8), _quick(classes, cut)
     used = 0
     for text in range(len(offsets) - 1):
         at, end = offsets[text], offsets[text + 1]
@@ -197,7 +182,7 @@ def _split(
             if used + 1 == len(starts):
                 starts, letters, hashes = _wider(starts), _wider(letters), _wider(hashes)
             starts[used, 0] = at
-            at, size, count, singles = _passage(data, at, end, fold, sort, quick, cut, folded)
+            at, size, count, singles = _passage(data, at, end, classes, quick, cut, folded)
             letters[used, 0], letters[used, 1] = count, singles
             hashes[used, 0], hashes[used, 1] = _hash(gathered, size)
             used += 1
@@ -207,13 +192,14 @@ def _split(
 
 
 @numba.njit(cache=True, nogil=True)
-def _quick(fold: Codes, sort: Bytes, cut: int) -> Bytes:
+def _quick(classes: Codes, cut: int) -> Bytes:
     """Return rows sort and folded by byte: sort is SEPARATOR, WORD, or more for what has to be looked at."""
     quick = np.full((2, 256), _ANY, np.uint8)
     for code in range(0x80):
-        looked_at = sort[code] == _NEWLINE or (cut == Cut.SENTENCES and sort[code] == _STOP)
-        quick[0, code] = sort[code] if looked_at or sort[code] == WORD else SEPARATOR
-        quick[1, code] = fold[code]
+        sort = classes[code] >> _SORT
+        looked_at = sort == _NEWLINE or (cut == Cut.SENTENCES and sort == _STOP)
+        quick[0, code] = sort if looked_at or sort == WORD else SEPARATOR
+        quick[1, code] = classes[code] & _FOLDED
     return quick
 
 
@@ -238,9 +224,9 @@ def _hash(gathered: Hashes, size: np.uint64) -> tuple[np.uint64, np.uint64]:
     return mix(one + other), mix(one ^ mix(other))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _passage(
-    data: Bytes, at: int, end: int, fold: Codes, sort: Bytes, quick: Bytes, cut: int, folded: Bytes
+    data: Bytes, at: int, end: int, classes: Codes, quick: Bytes, cut: int, folded: Bytes
 ) -> tuple[int, np.uint64, int, int]:
     """Return where the passage at `at` ends, bytes of its letters in `folded`, its letters, and how many are single."""
     size = np.uint64(0)  # unsigned, as places: spares the test for negative indices
@@ -260,10 +246,11 @@ def _passage(
         at = np.int64(place)  # type: ignore[assignment]
         while at < end and data[at] >= 0x80:
             code, width = _code(data, at)
-            kind = sort[code]
+            entry = classes[code]
+            kind, plain = entry >> _SORT, entry & _FOLDED
             if kind == _FULL_STOP and cut == Cut.SENTENCES:
                 break
-            letter, plain = kind in (WORD, SINGLE), fold[code]
+            letter = kind in (WORD, SINGLE)
             folded[size] = plain if plain < 0x80 else 0x80 | plain >> 14
             folded[size + np.uint64(1)] = plain >> 7 & 0x7F
             folded[size + np.uint64(2)] = plain & 0x7F
@@ -274,7 +261,7 @@ def _passage(
         if at == end or quick[0, data[at]] <= WORD:
             continue
         code, width = _code(data, at)
-        kind = sort[code]
+        kind = classes[code] >> _SORT
         at += width
         if kind == _NEWLINE:
             if fenced:
@@ -284,14 +271,14 @@ def _passage(
             if table and at < end and data[at] == _BAR:
                 continue
             table = False
-            if cut == Cut.BLOCKS and at < end and data[at] != _LINE_END:
+            if cut == Cut.BLOCKS and at < end and data[at] != LINE_END:
                 continue
-            at = _over(data, at, end, sort, _NEWLINE, _NEWLINE)
+            at = _over(data, at, end, classes, _NEWLINE, _NEWLINE)
             break
         if not (fenced or table):  # a full stop or a stop
-            after = _over(data, at, end, sort, _CLOSING, _FULL_STOP)
-            space = _over(data, after, end, sort, _SPACE, _SPACE)
-            line_end = space == end or data[space] == _LINE_END
+            after = _over(data, at, end, classes, _CLOSING, _FULL_STOP)
+            space = _over(data, after, end, classes, _SPACE, _SPACE)
+            line_end = space == end or data[space] == LINE_END
             if not line_end and (kind == _FULL_STOP or space > after):
                 at = space
                 break
@@ -303,35 +290,3 @@ def _wider(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     wider = np.empty((2 * len(rows), rows.shape[1]), rows.dtype)
     wider[: len(rows)] = rows
     return wider
-
-
-@numba.njit(cache=True, nogil=True)
-def _without(
-    data: Bytes, bounds: Offsets, starts: Numbers, ends: Numbers, removed: npt.NDArray[np.bool_]
-) -> tuple[Bytes, Offsets]:
-    size = 0
-    for passage in range(len(starts)):
-        size += ends[passage] - starts[passage]
-    kept = np.empty(size, np.uint8)
-    offsets = np.zeros(len(bounds), np.int64)
-    used = 0
-    for text in range(len(bounds) - 1):
-        first = used
-        for passage in range(bounds[text], bounds[text + 1]):
-            start, end = starts[passage], ends[passage]
-            if removed[passage]:
-                # What ended a line still does, unless the whole line went.
-                start = end
-                if used > first and kept[used - 1] != _LINE_END:
-                    while start > starts[passage] and data[start - 1] == _LINE_END:
-                        start -= 1
-                    while start < end and used > first and kept[used - 1] == 0x20:
-                        used -= 1
-            for at in range(start, end):
-                kept[used] = data[at]
-                used += 1
-        if bounds[text + 1] > bounds[text] and removed[bounds[text + 1] - 1]:
-            while used > first and (kept[used - 1] == _LINE_END or kept[used - 1] == 0x20):
-                used -= 1
-        offsets[text + 1] = used
-    return kept[:used].copy(), offsets

@@ -15,8 +15,8 @@ import polars as pl
 from phoenix_assets.dedup.config import QualityConfig
 from phoenix_assets.dedup.passages.config import Passage, PassageRules
 from phoenix_assets.dedup.passages.cutting import compared_passages, without_boilerplate
+from phoenix_assets.dedup.passages.joining import without
 from phoenix_assets.dedup.passages.prints import document_prints
-from phoenix_assets.dedup.passages.split import without
 from phoenix_assets.errors import LineageError
 from phoenix_assets.schema import KEPT, Stage, StageOutput, ledger_rows
 

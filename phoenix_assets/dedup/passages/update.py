@@ -12,7 +12,7 @@ from phoenix_assets.dedup.index import Index, doc_ids
 from phoenix_assets.dedup.passages import index as passage_index
 from phoenix_assets.dedup.passages.prints import blocks, heads_of, to_values
 from phoenix_assets.dedup.segments import Numbers
-from phoenix_assets.dedup.update import Known, Update, turnover
+from phoenix_assets.dedup.update import Known, Update, difference, turnover
 
 KERNEL_VERSION: Final = "1"
 
@@ -63,34 +63,20 @@ def update_passages(
 
 
 def _difference(index: Index, number: int, now: DeliveryInput, sorting: Sorting) -> tuple[Numbers, pl.Series]:
-    """Return the rows of documents that a delivery no longer has, and the doc_ids that it did not have.
-
-    Of the prints no more than a hash is held in memory.
-    """
-    schema = {"doc_id": pl.String, "print": pl.UInt64}
-    empty = pl.DataFrame(schema={**schema, "head": pl.Int64, "rows": pl.Int64})
-    old = pl.concat([empty, *(_held(index, numbers) for _, numbers in index.by_delivery([number]))])
-    frames = (
-        frame.select("doc_id", pl.col("print").hash())
-        for frame in candidates([(number, now)], "prints", sorting)
-    )
-    new = pl.concat([pl.DataFrame(schema=schema), *frames])
-    left = old.join(new, on=["doc_id", "print"], how="anti").sort("head")
-    came = new.join(old, on=["doc_id", "print"], how="anti")
-    ranges = [np.arange(head, head + rows) for head, rows in left.select("head", "rows").iter_rows()]
-    return np.concatenate([np.empty(0, np.int64), *ranges]), came["doc_id"]
+    held = (_held(index, numbers) for _, numbers in index.by_delivery([number]))
+    return difference(held, candidates([(number, now)], "prints", sorting))
 
 
 def _held(index: Index, numbers: Numbers) -> pl.DataFrame:
-    """Return the documents that begin among these rows: doc_id, the hash of all their prints, the number of their head, their rows."""
+    """Return the documents that begin among these rows: doc_id, all their prints, the number of their head, their rows."""
     numbers = passage_index.whole_documents(index, numbers)
     prints = index.gather("prints", numbers)
     heads = heads_of(prints)
     return pl.DataFrame(
         {
             "doc_id": doc_ids(index.gather("ids", numbers[heads])),
-            "print": to_values(prints, heads).hash(),
-            "head": numbers[heads],
+            "print": to_values(prints, heads),
+            "number": numbers[heads],
             "rows": np.diff(np.append(heads, len(numbers))),
         }
     )

@@ -1,6 +1,8 @@
-"""The web UI in a real browser: the asset graph, and a filtered partition with its funnel."""
+"""The web server and the daemon at work on one home: what the sensors start by themselves, exactly what a delivery
+touches, and the web UI in a real browser, from the asset graph to a filtered partition with its funnel."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = pytest.mark.slow
 
+SOURCE, DELIVERY = "book", "sanguo-vol2"
+RUN_SECONDS = 240
+TICKS = 3  # of the automation sensor, without anything to do: then it is quiet
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -41,6 +46,61 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
+def test_a_corpus_that_is_up_to_date_stays_as_it_is(dagster: Any) -> None:
+    dagster.wait("quiet", lambda: dagster.is_quiet(TICKS), seconds=RUN_SECONDS)
+    assert [run.run_id for run in dagster.instance.get_runs() if "dagster/sensor_name" in run.tags] == []
+
+
+def test_a_new_delivery_flows_through_its_own_partitions_and_nothing_else_reruns(dagster: Any) -> None:
+    before = dagster.cursor()
+    (dagster.home.path / "held-back" / "landing" / SOURCE / DELIVERY).rename(
+        dagster.home.landing / SOURCE / DELIVERY
+    )
+    dagster.wait("tokens/v3", lambda: dagster.is_made("tokens/v3", before), seconds=RUN_SECONDS)
+    dagster.wait("quiet", lambda: dagster.is_quiet(TICKS), seconds=RUN_SECONDS)
+    assert dagster.made_since(before) == [
+        *(
+            f"{SOURCE}/{stage}[{DELIVERY}]"
+            for stage in ("raw", "extracted", "normalized", "filtered", "signatures")
+        ),
+        *(f"dedup/book/{granularity}" for granularity in ("url", "exact", "near")),
+        *(f"{SOURCE}/{stage}[{DELIVERY}]" for stage in ("deduped", "paragraphs")),
+        "dedup/book/paragraphs",
+        f"{SOURCE}/sentences[{DELIVERY}]",
+        "dedup/book/sentences",
+        *(f"{SOURCE}/{stage}[{DELIVERY}]" for stage in ("trimmed", "tagged")),
+        "mix/v3",
+        "tokens/v3",
+    ]
+    dagster.fail_on_failed_runs()
+
+
+def test_the_same_bytes_again_are_only_registered_again(dagster: Any) -> None:
+    before = dagster.cursor()
+    landed = dagster.home.landing / SOURCE / DELIVERY
+    copied = landed.with_name(f".{DELIVERY}")
+    shutil.copytree(landed, copied, copy_function=shutil.copyfile)  # new modification times
+    landed.rename(landed.with_name(f".{DELIVERY}.old"))
+    copied.rename(landed)
+    raw = f"{SOURCE}/raw[{DELIVERY}]"
+    dagster.wait("raw", lambda: raw in dagster.made_since(before), seconds=RUN_SECONDS)
+    dagster.wait("quiet", lambda: dagster.is_quiet(TICKS), seconds=RUN_SECONDS)
+    assert dagster.made_since(before) == [raw]
+
+
+def test_a_bad_delivery_is_quarantined_and_starts_nothing(dagster: Any) -> None:
+    before = dagster.cursor()
+    bad = dagster.home.landing / SOURCE / "sanguo-vol3"
+    bad.mkdir()
+    (bad / "delivery.yaml").write_text("source: book\ndelivery: ../../elsewhere\n")
+    table = dagster.home.path / "lake" / "quarantine" / "landing" / "_delta_log"
+    dagster.wait("quarantine", table.is_dir, seconds=RUN_SECONDS)
+    assert "book/sanguo-vol3/delivery.yaml: bad_manifest" in dagster.home.phoenix("quarantine")
+    dagster.wait("quiet", lambda: dagster.is_quiet(TICKS), seconds=RUN_SECONDS)
+    assert dagster.made_since(before) == []
+
+
+@pytest.mark.browser
 def test_the_asset_graph_renders_by_source_and_a_source_opens_into_its_chain(
     dagster: Any, page: Page, screenshots: Path
 ) -> None:
@@ -54,6 +114,7 @@ def test_the_asset_graph_renders_by_source_and_a_source_opens_into_its_chain(
     assert is_drawn(page, screenshots / "asset-graph.png")
 
 
+@pytest.mark.browser
 def test_the_chain_of_a_source_renders(dagster: Any, page: Page, screenshots: Path) -> None:
     page.goto(f"{dagster.url}/assets/cc/filtered?view=lineage&lineageScope=upstream&lineageDepth=5")
     for asset in ("raw", "extracted", "normalized", "filtered", "lid", "kenlm_zh", "kenlm_en"):
@@ -61,6 +122,7 @@ def test_the_chain_of_a_source_renders(dagster: Any, page: Page, screenshots: Pa
     assert is_drawn(page, screenshots / "chain.png")
 
 
+@pytest.mark.browser
 def test_a_filtered_partition_shows_its_counts_and_its_funnel(
     dagster: Any, page: Page, screenshots: Path
 ) -> None:
