@@ -5,9 +5,10 @@ That is SQLite below the folder, or the Postgres that `$PHOENIX_POSTGRES` names.
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dagster import DagsterInstance
+from dagster._core.instance.ref import InstanceRef
 from pydantic import Field
 
 from phoenix_assets.config import Config, config_dir, load
@@ -17,6 +18,12 @@ POSTGRES: Final = "PHOENIX_POSTGRES"
 _SCHEME: Final = (
     "postgresql+psycopg2://"  # without a driver's name SQLAlchemy takes one that Dagster's storage is not for
 )
+_UNCAPTURED: Final[Any] = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 _STORAGE: Final = f"storage:\n  postgres:\n    postgres_url:\n      env: {POSTGRES}\n"
 
 
@@ -46,9 +53,12 @@ def prepare_instance(home: Path) -> Path:
 
 
 def open_instance(home: Path) -> DagsterInstance:
-    """Return the Dagster instance of $DAGSTER_HOME, by default the one of `home`, which is made if it is missing."""
-    os.environ.setdefault("DAGSTER_HOME", str(prepare_instance(home)))
-    return with_limits(DagsterInstance.get())
+    """Return the Dagster instance of $DAGSTER_HOME, by default the one of `home`, which is made if it is missing.
+
+    Runs in this process write where the process does: to capture their output takes two more processes a step.
+    """
+    folder = os.environ.setdefault("DAGSTER_HOME", str(prepare_instance(home)))
+    return with_limits(DagsterInstance.from_ref(InstanceRef.from_dir(folder, overrides=_UNCAPTURED)))
 
 
 def with_limits(instance: DagsterInstance) -> DagsterInstance:
