@@ -1,4 +1,4 @@
-"""Characters that cannot be seen, or change how others are seen, shown by their number: for text that anybody may write."""
+"""Text that anybody may write: hidden characters shown by their number, and nothing in it taken for markup."""
 
 import re
 import unicodedata
@@ -12,6 +12,11 @@ def visible(text: str, *, lines: bool = False) -> str:
     """Return text with a mark for each hidden character but tabs and ends of lines; with `lines`, for these too."""
     marked = _UNUSUAL.sub(lambda found: _mark(found.group()), text)
     return marked.replace("\n", "↵\n") if lines else marked
+
+
+def in_markdown(text: str) -> str:
+    """Return text on one line, to stand in Markdown or in a cell of a table there without being taken for markup."""
+    return " ".join(text.split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
 
 
 def _mark(character: str) -> str:

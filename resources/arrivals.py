@@ -206,10 +206,9 @@ def _is_there(file: DeliveredFile, *folders: Path) -> bool:
 def is_taken(phoenix: Phoenix, instance: dg.DagsterInstance, seen: Seen) -> bool:
     """Return whether a delivery that was never asked for here is registered, for instance by the command line."""
     arrival = seen.arrival
-    stored = phoenix.ledger.heads(f"{arrival.source}/raw").get(arrival.delivery)
+    stored = phoenix.ledger.heads(f"{arrival.source}/raw").get(arrival.delivery) if seen.is_unknown else None
     return (
-        seen.is_unknown
-        and stored is not None
+        stored is not None
         and stored.record.config.get(MANIFEST) == arrival.manifest
         and instance.has_dynamic_partition(deliveries(arrival.source).name or "", arrival.delivery)
     )

@@ -30,6 +30,7 @@ from phoenix_assets.schema import Stage
 from phoenix_assets.tokens.trace import TraceIndex
 from resources.lake import Lake
 from resources.ledger import LineageLedger
+from training_jobs.atomic_file import write_atomically
 
 _MERGED_KEYS: Final = 1 << 26  # runs grow no larger by merging: 800 MB
 _HELD_KEYS: Final = 1 << 22  # of new deliveries, in memory before they are written as a run
@@ -87,7 +88,7 @@ class KeyRuns:
         name, order = f"{number:06d}-{len(keys)}", np.argsort(keys, kind="stable")
         np.save(self.folder / f"{name}.keys.npy", keys[order], allow_pickle=False)
         np.save(self.folder / f"{name}.values.npy", values[order], allow_pickle=False)
-        _replace(self.folder / _STATE, json.dumps([*left, name]))
+        write_atomically(self.folder / _STATE, json.dumps([*left, name]))
         for old in instead:
             for path in self.folder.glob(f"{old}.*.npy"):
                 path.unlink()
@@ -165,7 +166,7 @@ class DocumentIndex:
             if known.get("storage_version") != index.storage_version:
                 _index_copies(folder, home, known["files"], self._names(index))
                 known["storage_version"] = index.storage_version
-                _replace(listed, json.dumps(known))
+                write_atomically(listed, json.dumps(known))
             found = [known["files"][number] for number in KeyRuns(folder).find(_key(doc_id))]
             return [home / name for name in found if name in self._names(index)]
 
@@ -213,7 +214,7 @@ class DocumentIndex:
             known += [one.as_input() for one in new]
             self._add(new, len(known) - len(new))
             body = {"version": version, "deliveries": [one.model_dump(mode="json") for one in known]}
-            _replace(path, json.dumps(body))
+            write_atomically(path, json.dumps(body))
         return known
 
     def _extracted_besides(self, known: Collection[InputVersion]) -> list[StoredRecord]:
@@ -252,7 +253,7 @@ def _index_trace(folder: Path, trace: TraceIndex) -> None:
     folder.mkdir(parents=True)
     KeyRuns(folder).add(keys, np.arange(len(keys), dtype=np.uint32))
     shards = {"starts": list(trace.starts), "documents": [len(part) for part in parts]}
-    _replace(folder / "shards.json", json.dumps(shards))
+    write_atomically(folder / "shards.json", json.dumps(shards))
 
 
 def _index_copies(folder: Path, home: Path, known: list[str], current: set[str]) -> None:
@@ -284,9 +285,3 @@ class _Held:
         if self.keys:
             self.runs.add(np.concatenate(self.keys), np.concatenate(self.values))
             self.keys, self.values = [], []
-
-
-def _replace(path: Path, content: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(content, "utf-8")
-    partial.replace(path)

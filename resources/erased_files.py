@@ -10,7 +10,6 @@ import numpy.typing as npt
 import polars as pl
 
 from phoenix_assets.ingest.erasure import is_whole, quarantined_ids
-from phoenix_assets.lineage import InputVersion
 from phoenix_assets.schema import QUARANTINE, Stage
 from phoenix_assets.tokens.trace import TraceIndex
 from resources.erasures import all_erased, erased_key
@@ -72,8 +71,7 @@ def erased_files(lake: Lake, ledger: LineageLedger) -> ErasedFiles:
 def _newest(lake: Lake, asset: str) -> set[Path]:
     if not lake.exists(asset):
         return set()
-    version = InputVersion(asset=asset, data_version="", storage_version=lake.version(asset))
-    return {shard.path for shard in lake.shards(version)}
+    return {shard.path for shard in lake.shards(lake.newest(asset))}
 
 
 def _holds(path: Path, tombstones: pl.DataFrame) -> bool:
@@ -103,8 +101,7 @@ def raw_ids(doc_ids: pl.Series) -> npt.NDArray[np.bytes_]:
 
 
 def _newest_folders(lake: Lake, asset: str) -> set[Path]:
-    version = InputVersion(asset=asset, data_version="", storage_version=lake.version(asset))
-    rows = lake.read(version).select("stored_at").collect()
+    rows = lake.read(lake.newest(asset)).select("stored_at").collect()
     return {(lake.table_dir(asset) / name).parent for name in rows["stored_at"]}
 
 

@@ -96,7 +96,7 @@ class _Collector:
     def table(self, asset: str, needed: Iterable[InputVersion]) -> None:
         """Sort the files of a table into those that stay and those that go."""
         folder, log = self.lake.table_dir(asset), self.lake.log(asset)
-        newest = self._files_of(asset, [_whole(asset, log.version())])
+        newest = self._files_of(asset, [self.lake.newest(asset)])
         pinned = self._files_of(asset, needed) - newest
         replaced = {folder / path for path in log.removed_since(int(1000 * (self.now - self.keep_seconds)))}
         known = {folder / path for path in log.ever_added()} if newest or pinned else set()
@@ -158,7 +158,8 @@ class _Collector:
 def plan(lake: Lake, ledger: LineageLedger, *, keep_hours: float, now: float | None = None) -> GarbagePlan:
     """Return what can be deleted; deletes nothing."""
     collector = _Collector(lake, ledger, keep_hours * 3600, time.time() if now is None else now)
-    needed = _needed(lake, ledger)
+    with ledger.connect():  # once for all records
+        needed = _needed(lake, ledger)
     for asset in lake.assets():
         collector.table(asset, needed.get(asset, ()))
     collector.proxies()
@@ -233,10 +234,6 @@ def _recorded(ledger: LineageLedger, source: InputVersion) -> StoredRecord | Non
         return ledger.record_of(source)
     except LineageError:  # its table was replaced: there is nothing to keep
         return None
-
-
-def _whole(asset: str, version: int) -> InputVersion:
-    return InputVersion(asset=asset, data_version="", storage_version=version)
 
 
 def _by_asset(lake: Lake, paths: Iterable[Path]) -> dict[str, list[Path]]:

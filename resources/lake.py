@@ -236,6 +236,10 @@ class Lake:
                 record = LineageRecord.model_validate_json(body)
                 yield StoredRecord(record=record, storage_version=version)
 
+    def newest(self, asset: str) -> InputVersion:
+        """Return the reference by which the whole table is read as it is now, whatever it holds."""
+        return InputVersion(asset=asset, data_version="", storage_version=self.version(asset))
+
     def read(self, source: InputVersion) -> pl.LazyFrame:
         """Scan exactly the partition (or the whole table) and storage version that `source` names."""
         path = self.table_dir(source.asset)

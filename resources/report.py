@@ -8,6 +8,7 @@ import polars as pl
 
 from phoenix_assets.config import digest
 from phoenix_assets.lineage import StoredRecord
+from phoenix_assets.visible import in_markdown
 
 _SAMPLE_ROWS = 20
 _SAMPLE_CHARS = 160
@@ -29,7 +30,7 @@ def sample_table(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
 def _cell(value: object) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     text = text if len(text) <= _SAMPLE_CHARS else f"{text[:_SAMPLE_CHARS]}…"
-    return " ".join(text.split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+    return in_markdown(text)
 
 
 def materialized(

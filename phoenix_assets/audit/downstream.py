@@ -78,14 +78,12 @@ def _account(
 ) -> dict[str, Any]:
     with ledger.connect():
         chain = _chain(ledger, subset)
-        runs = list(trained_runs(lake, ledger))
         found = {
             "kind": kind,
             kind: about,
             "licences": [term.model_dump(mode="json") for term in raw.record.licences],
             "stages": _stages(lake, chain, subset),
-            "mixtures": _mixtures(lake, mixtures_to_look_at(lake, ledger, runs), subset),
-            "training": [row for run in runs if (row := _training(lake, ledger, run, subset))],
+            **exposure_of(lake, ledger, subset),
             "made_with_it": _made_with(standing_on(ledger, raw), subset),
         }
     return with_verification(lake, found, [raw, *chain], verified=verified)

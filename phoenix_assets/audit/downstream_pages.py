@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from phoenix_assets.audit.page import Cell, Page, Table, licence_text
+from phoenix_assets.audit.page import Cell, Page, Table, cells, licence_text
 from phoenix_assets.bounds import bounds_text
 
 _SCORES = ("lang", "perplexity", "bits_per_char", "recall_top1", "recall_top5")
@@ -28,18 +28,10 @@ def downstream_page(audit: Mapping[str, Any]) -> Page:
         )
         for row in audit["stages"]
     ]
-    mixtures = [
-        (
-            row["mixture"],
-            row["component"],
-            row["split"],
-            row["documents"],
-            row["copies"],
-            row["estimated_tokens"],
-        )
-        for row in audit["mixtures"]
-    ]
-    made = [(row["asset"], row["partitions"]) for row in audit["made_with_it"]]
+    mixtures = cells(
+        audit["mixtures"], "mixture", "component", "split", "documents", "copies", "estimated_tokens"
+    )
+    made = cells(audit["made_with_it"], "asset", "partitions")
     return Page(
         title=f"{kind.capitalize()} {name}",
         facts=facts,
@@ -112,17 +104,9 @@ def why_not_page(found: Mapping[str, Any]) -> Page:
         )
         for row in found["quarantined"]
     ]
-    alike = [
-        (
-            row["doc_id"],
-            row["group"],
-            row["granularity"],
-            row["similarity"],
-            row["threshold"],
-            row["duplicate"],
-        )
-        for row in found["lookalikes"]
-    ]
+    alike = cells(
+        found["lookalikes"], "doc_id", "group", "granularity", "similarity", "threshold", "duplicate"
+    )
     return Page(
         title=f"Why (not) {name}",
         story=[*_whereabouts(found), *(line for one in found["documents"] for line in fate(one))],
@@ -259,7 +243,7 @@ def _checkpoints(training: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Cell, 
 
 def _files(about: Mapping[str, Any]) -> Iterator[Table]:
     if "files" in about:
-        rows = [(file["file"], file["bytes"], file["sha256"], file["vendor"]) for file in about["files"]]
+        rows = cells(about["files"], "file", "bytes", "sha256", "vendor")
         yield Table("Files", ("file", "bytes", "SHA-256", "vendor"), rows, whole=True)
 
 

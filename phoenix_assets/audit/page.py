@@ -1,7 +1,7 @@
 """An audit as people read it: a title, facts and tables; as text for a terminal, as Markdown, as one HTML file."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,7 @@ from unicodedata import east_asian_width
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from phoenix_assets.visible import visible
+from phoenix_assets.visible import in_markdown, visible
 
 _IDENTIFIER: Final = re.compile(r"[0-9a-f]{16,}(?:-[0-9a-z]+)?")
 _NUMBER: Final = re.compile(r"[-−]?[\d,]+(?:\.\d+)?(?:e[-+]?\d+)?%?|–")
@@ -74,8 +74,8 @@ def page_text(page: Page) -> str:
 
 def page_markdown(page: Page, rows: int) -> str:
     """Return a page as Markdown, each table cut after so many rows."""
-    lines = [f"**{_escaped(page.title)}**", "", *(f"{_escaped(line)}  " for line in page.story)]
-    lines += [f"- {name}: {_escaped(shown(value))}" for name, value in page.facts.items()]
+    lines = [f"**{in_markdown(page.title)}**", "", *(f"{in_markdown(line)}  " for line in page.story)]
+    lines += [f"- {name}: {in_markdown(shown(value))}" for name, value in page.facts.items()]
     for table in page.tables:
         if table.rows and not table.whole:
             lines += [
@@ -85,7 +85,9 @@ def page_markdown(page: Page, rows: int) -> str:
                 f"| {' | '.join(table.columns)} |",
                 f"|{'---|' * len(table.columns)}",
             ]
-            lines += [f"| {' | '.join(_escaped(shown(cell)) for cell in row)} |" for row in table.rows[:rows]]
+            lines += [
+                f"| {' | '.join(in_markdown(shown(cell)) for cell in row)} |" for row in table.rows[:rows]
+            ]
             lines += [f"\n… {len(table.rows) - rows:,} more"] if len(table.rows) > rows else []
     return "\n".join(lines)
 
@@ -93,6 +95,11 @@ def page_markdown(page: Page, rows: int) -> str:
 def page_html(page: Page, rows: int) -> str:
     """Return a page as one HTML file that needs no other and runs no script, each table cut after so many rows."""
     return _template().render(page=page, most=rows)
+
+
+def cells(rows: Iterable[Mapping[str, Any]], *names: str) -> list[tuple[Cell, ...]]:
+    """Return these values of each row, in this order."""
+    return [tuple(row[name] for name in names) for row in rows]
 
 
 def shown(value: Cell) -> str:
@@ -115,10 +122,10 @@ def _text_rows(table: Table) -> Iterator[str]:
     if table.whole:
         yield f"  {len(table.rows):,} (all of them with --json or --html)"
         return
-    cells = [list(table.columns), *([shown(cell) for cell in row] for row in table.rows)]
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    right = [all(_NUMBER.fullmatch(row[place]) for row in cells[1:]) for place in range(len(widths))]
-    for row in cells:
+    texts = [list(table.columns), *([shown(cell) for cell in row] for row in table.rows)]
+    widths = [max(map(_width, column)) for column in zip(*texts, strict=True)]
+    right = [all(_NUMBER.fullmatch(row[place]) for row in texts[1:]) for place in range(len(widths))]
+    for row in texts:
         padded = (
             " " * (width - _width(cell)) + cell if to_right else cell + " " * (width - _width(cell))
             for cell, width, to_right in zip(row, widths, right, strict=True)
@@ -128,10 +135,6 @@ def _text_rows(table: Table) -> Iterator[str]:
 
 def _width(text: str) -> int:
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
 
 
 @cache

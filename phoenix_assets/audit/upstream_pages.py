@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from phoenix_assets.audit.diff import flat
-from phoenix_assets.audit.page import Cell, Page, Table, licence_text
+from phoenix_assets.audit.page import Cell, Page, Table, cells, licence_text
 
 _STAGES: Final = ("extracted", "normalized", "filtered", "deduped", "trimmed", "tagged")
 _AMOUNTS: Final = {
@@ -127,7 +127,7 @@ def _title(audit: Mapping[str, Any]) -> str:
 def _scores(about: Mapping[str, Any]) -> Iterator[Table]:
     names = ("lang", "documents", "tokens", "perplexity", "bits_per_char", "recall_top1", "recall_top5")
     if "scores" in about:
-        yield Table("Scores", names, [tuple(row[name] for name in names) for row in about["scores"]])
+        yield Table("Scores", names, cells(about["scores"], *names))
 
 
 def _deliveries(rows: Sequence[Mapping[str, Any]]) -> Table:

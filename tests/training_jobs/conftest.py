@@ -1,6 +1,6 @@
 """A tiny but real training job: a tokenizer, indexed token shards of its own text, and a two-layer model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +102,17 @@ def extended_folder(token_folder: Path, tmp_path_factory: pytest.TempPathFactory
     made = extend_tokenizer(token_folder / "tokenizer.json", TEXT, config)
     made.rows.write_parquet(folder / "extension.parquet")
     return write_tokens(folder, Tokenizer.from_str(made.tokenizer_json.decode()))
+
+
+@pytest.fixture
+def torch_settings() -> Iterator[None]:
+    """Put back what a run in this process sets for all of it."""
+    import torch
+
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from training_jobs.messages import MESSAGES_FILE, metrics_by_step, tail
 from training_jobs.nemo_toolkit import train
 from training_jobs.sequence_batches import TrainBatches, order_plan, read_sequences, train_tokens
 from training_jobs.trainer_state import from_plain, to_plain
+
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 MakeJob = Callable[..., TrainingJob]
 ODD_TEXTS = [
@@ -62,14 +64,6 @@ class Recorder(Callback):
             raise Interrupted
         self.sequences[step] += batch["sequences"].tolist()
         self.tokens[step] += [*batch["input_ids"].numpy()]
-
-
-@pytest.fixture(autouse=True)
-def torch_settings() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +19,8 @@ from training_jobs.nemo_toolkit import train
 from training_jobs.start import require_start
 from training_jobs.trainer_state import EMBEDDING, HEAD, load_weights
 
+pytestmark = pytest.mark.usefixtures("torch_settings")
+
 MakeJob = Callable[..., TrainingJob]
 
 
@@ -27,14 +29,6 @@ class FirstWeights(Callback):
 
     def on_train_start(self, trainer, pl_module) -> None:
         self.weights = {name: value.clone() for name, value in pl_module.network.state_dict().items()}
-
-
-@pytest.fixture(autouse=True)
-def torch_settings() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture(scope="module")
